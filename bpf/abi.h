@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Every type, size and number that the BPF programs and the command share; nothing else.
+ *
+ * Compiles alone, in BPF and in user space. All integers are host order unless the name ends in _be.
+ * Padding is a named field and always zero. docs/map-abi.md is made from this file (make abi).
+ */
+#pragma once
+
+#ifndef __bpf__
+#include <linux/types.h>
+#endif
+
+/* Rises with every change of a layout below; a pinned instance of another version is refused. */
+#define WEIR_ABI_VERSION 1
+#define WEIR_ABI_MAGIC   0x72696577 /* "weir" as the bytes of a little-endian word */
+
+enum hook {
+	HOOK_XDP,
+	HOOK_TC_INGRESS,
+	HOOK_TC_EGRESS,
+	HOOK_MAX
+};
+
+enum verdict {
+	VERDICT_ACCEPT,
+	VERDICT_DROP,
+	VERDICT_REDIRECT,
+	VERDICT_MAX
+};
+
+/*
+ * The key: what the parser found in one packet, as 32-bit words, so that a rule is a list of
+ * comparisons of words. Addresses are most significant word first; an IPv4 address is in word 0 and
+ * words 1 to 3 are zero. A word whose header is absent is zero: conditions test presence first
+ * (KEY_FAMILY, KEY_L4, KEY_PRESENT).
+ */
+enum key_word {
+	KEY_SETS0,   /* bit n: lookup n of the filter found its element */
+	KEY_SETS1,   /* the same for lookups 32 to 63 */
+	KEY_PRESENT, /* PRESENT_* bits */
+	KEY_IIF,     /* ifindex the packet came in by; 0: made by this host */
+	KEY_OIF,     /* ifindex the packet leaves by; 0 on ingress */
+	KEY_MARK,
+	KEY_SKUID,
+	KEY_LENGTH,   /* bytes behind the link-layer header, Ethernet padding included */
+	KEY_ETYPE,    /* EtherType behind all VLAN tags */
+	KEY_DMAC0,    /* first four bytes of the destination MAC */
+	KEY_DMAC1,    /* last two bytes */
+	KEY_SMAC0,
+	KEY_SMAC1,
+	KEY_VLAN0,    /* outer tag: priority << 13 | drop eligible << 12 | id */
+	KEY_VLAN1,    /* inner tag */
+	KEY_FAMILY,   /* 4, 6, or 0 for what is not IP */
+	KEY_NEXTHDR,  /* protocol byte of the IPv4 header, next-header byte of the IPv6 header */
+	KEY_PROTO,    /* transport protocol behind extension and authentication headers; PROTO_NONE */
+	KEY_L4,       /* the same, but only if the transport header is in this packet; else PROTO_NONE */
+	KEY_SADDR0,
+	KEY_SADDR1,
+	KEY_SADDR2,
+	KEY_SADDR3,
+	KEY_DADDR0,
+	KEY_DADDR1,
+	KEY_DADDR2,
+	KEY_DADDR3,
+	KEY_TOS,      /* DSCP << 2 | ECN */
+	KEY_TTL,      /* or hop limit */
+	KEY_IPLEN,    /* IPv4 total length, IPv6 payload length */
+	KEY_FRAG,     /* IPv4: flags << 13 | offset; IPv6: offset << 3 | reserved | more */
+	KEY_SPORT,
+	KEY_DPORT,
+	KEY_TCPFLAGS, /* as in byte 13 of the TCP header */
+	KEY_ICMP,     /* type << 8 | code */
+	KEY_WORDS,
+	KEY_MAX = 64  /* a power of two, so that a mask bounds any index */
+};
+
+#define PROTO_NONE 256
+
+#define PRESENT_VLAN0      (1u << 0)
+#define PRESENT_VLAN1      (1u << 1)
+#define PRESENT_OPTIONS    (1u << 2) /* IPv4 options, or any IPv6 extension header */
+#define PRESENT_FRAGHDR    (1u << 3) /* an IPv6 fragment header, also an atomic one */
+#define PRESENT_FRAGMENT   (1u << 4) /* a part of a packet, first or later */
+#define PRESENT_LATER      (1u << 5) /* a part that is not the first: no transport header */
+#define PRESENT_SKUID      (1u << 6) /* a full socket owns the packet */
+#define PRESENT_LINK       (1u << 7) /* an Ethernet header is there */
+
+/*
+ * The program of a generation: nodes that a packet walks from its filter's root.
+ *
+ *   NODE_TEST     (key[word] & mask) in [lo, hi] ? go to yes : go to no
+ *   NODE_LIST     go through the rule list that starts at refs[lo]
+ *   NODE_COUNT    add the packet to counter lo, go to yes
+ *   NODE_LOG      send an event with prefix number lo for rule hi, go to yes
+ *   NODE_VERDICT  end: verdict `word`, reason mask, rule lo, counter hi, redirect to ifindex yes
+ *
+ * NODE_NEXT as a target means the next entry of the current list. The compiler ends each list with
+ * the filter's default verdict, so a list never runs off its end. Numbers of later operations
+ * (limit, connection state, reject) follow behind NODE_VERDICT.
+ */
+enum node_op {
+	NODE_TEST,
+	NODE_LIST,
+	NODE_COUNT,
+	NODE_LOG,
+	NODE_VERDICT,
+	NODE_OP_MAX
+};
+
+#define NODE_NEXT    0xffffffffu
+#define COUNTER_NONE 0xffffffffu
+#define RULE_NONE    0xffffffffu
+
+struct node {
+	__u8 op;   /* enum node_op */
+	__u8 word; /* enum key_word, or enum verdict */
+	__u16 pad;
+	__u32 mask;
+	__u32 lo;
+	__u32 hi;
+	__u32 yes;
+	__u32 no;
+};
+
+/* Steps of one walk: WALK_INLINE without a call, then up to WALK_CHUNKS calls of WALK_INLINE each. */
+#define WALK_INLINE 32
+#define WALK_CHUNKS 4096
+#define WALK_MAX    (WALK_INLINE * (WALK_CHUNKS + 1))
+
+/*
+ * A set is an instance number: the same slot of the five outer maps holds its inner maps. Which of
+ * them are filled depends on the element type.
+ */
+enum set_map {
+	SET_WORD,     /* hash: one word (IPv4 address, port, protocol, interface, ...) */
+	SET_WORD_LPM, /* LPM trie: a prefix of one word */
+	SET_QUAD,     /* hash: four words (IPv6 address, MAC) */
+	SET_QUAD_LPM, /* LPM trie: a prefix of four words */
+	SET_TUPLE,    /* hash: a concatenation */
+	SET_MAP_MAX
+};
+
+#define SET_SLOTS   1024
+#define TUPLE_WORDS 16
+
+struct set_word_key {
+	__u32 word;
+};
+
+struct set_word_lpm_key {
+	__u32 prefix_len; /* bits */
+	__u32 word_be;
+};
+
+struct set_quad_key {
+	__u32 word[4];
+};
+
+struct set_quad_lpm_key {
+	__u32 prefix_len; /* bits */
+	__u32 word_be[4];
+};
+
+struct set_tuple_key {
+	__u32 word[TUPLE_WORDS]; /* unused words zero */
+};
+
+/* How a packet is looked up in a set before the walk: lookup n of a filter decides bit n of KEY_SETS. */
+enum lookup_kind {
+	LOOKUP_ADDR,  /* word[0] is the address: KEY_SADDR0 or KEY_DADDR0; the family picks the maps */
+	LOOKUP_WORD,  /* (key[word[0]] & mask) >> shift */
+	LOOKUP_MAC,   /* word[0], word[0] + 1 */
+	LOOKUP_TUPLE, /* count words, word[0] on */
+	LOOKUP_KIND_MAX
+};
+
+struct lookup {
+	__u8 kind;  /* enum lookup_kind */
+	__u8 count; /* words of a tuple */
+	__u16 slot; /* below SET_SLOTS */
+	__u32 mask;
+	__u32 shift;
+	__u8 word[TUPLE_WORDS];  /* enum key_word */
+	__u8 wshift[TUPLE_WORDS]; /* of a tuple: right shift of each word */
+	__u32 wmask[TUPLE_WORDS]; /* of a tuple: mask of each word, before the shift */
+};
+
+#define LOOKUPS_PER_FILTER 64
+#define LOOKUPS_MAX        1024
+#define FILTERS_MAX        64
+#define BINDINGS_MAX       256 /* slots of the device table of one hook, a power of two */
+
+#define FILTER_NEEDS_SKUID (1u << 0)
+
+struct filter_head {
+	__u32 root;      /* first node */
+	__u32 counters;  /* first of REASON_MAX counters, one a reason */
+	__u32 lookups;   /* first lookup */
+	__u16 n_lookups;
+	__u8 malformed;  /* enum verdict */
+	__u8 fragments;  /* enum verdict; see fragments_judged */
+	__u8 fragments_judged; /* 1: rules first, `fragments` where none decides; 0: `fragments` at once */
+	__u8 flags;      /* FILTER_* */
+	__u16 pad;
+};
+
+/* Which filter a device has. Slot: binding_slot(). An empty slot has ifindex 0. */
+struct binding {
+	__u32 ifindex;
+	__u16 filter;
+	__u8 raw_ip; /* 1: frames of this device start with the IP header */
+	__u8 pad;
+};
+
+/* ifindex -> slot. The compiler picks a seed under which no two devices share one. */
+static inline __attribute__((always_inline)) __u32 binding_slot(__u32 ifindex, __u32 seed)
+{
+	return (ifindex * 0x9e3779b1u ^ seed) * 0x85ebca6bu >> 24;
+}
+
+/* The part of fixed size of one half of the `tables` map; nodes and refs follow (see struct config). */
+struct tables_head {
+	__u32 seed[HOOK_MAX];
+	__u32 pad;
+	struct binding binding[HOOK_MAX][BINDINGS_MAX];
+	struct filter_head filter[FILTERS_MAX];
+	struct lookup lookup[LOOKUPS_MAX];
+};
+
+/* What is fixed when the programs are loaded (read-only data, so that the verifier prunes by it). */
+struct config {
+	__u32 node_mask; /* nodes of a half - 1; a power of two minus one */
+	__u32 ref_mask;  /* refs of a half - 1 */
+	__u32 nodes_off; /* byte offset of the nodes in a half */
+	__u32 refs_off;
+	__u32 trace;     /* 1: this copy of the programs serves `explain` and tests: read and fill struct trace */
+	__u32 pad;
+};
+
+/* The one word. Written by the command with one store through mmap; everything turns with it. */
+struct control {
+	__u64 generation; /* half = generation & 1; 0: no rules yet, everything passes uncounted */
+	__u64 settled;    /* the last generation after which the old half was seen to be unused */
+	__u32 magic;
+	__u32 abi_version;
+};
+
+struct counter {
+	__u64 packets;
+	__u64 bytes;
+};
+
+/* Instead of an interface: what a packet of `explain` came with, and what became of it. */
+struct trace {
+	/* in */
+	__u32 ifindex; /* the device the programs should believe in */
+	__u32 iif;
+	__u32 length;  /* bytes of the frame, which may be more than were handed over */
+	__u32 mark;
+	__u32 skuid;
+	__u32 has_skuid;
+	/* out */
+	__u32 verdict; /* enum verdict */
+	__u32 reason;  /* enum reason */
+	__u32 rule;    /* number in the filter's rule list, or RULE_NONE */
+	__u32 filter;  /* number of the filter, or RULE_NONE where the device has none */
+	__u32 redirect; /* ifindex */
+	__u32 steps;
+};
+
+/* A record of a `log` statement in the ring buffer. */
+struct event {
+	__u64 time_ns; /* CLOCK_MONOTONIC */
+	__u64 generation;
+	__u32 hook;    /* enum hook */
+	__u32 ifindex;
+	__u32 filter;
+	__u32 rule;
+	__u32 prefix;  /* number of the log prefix in the manifest, or RULE_NONE */
+	__u32 length;
+	__u32 key[KEY_WORDS];
+	__u32 pad;
+};
+
+_Static_assert(sizeof(struct node) == 24, "node");
+_Static_assert(sizeof(struct lookup) == 108, "lookup");
+_Static_assert(sizeof(struct filter_head) == 20, "filter_head");
+_Static_assert(sizeof(struct binding) == 8, "binding");
+_Static_assert(sizeof(struct tables_head) % 8 == 0, "what follows the head is aligned");
+_Static_assert(sizeof(struct control) == 24, "control");
+_Static_assert((int)KEY_WORDS <= (int)KEY_MAX, "key words");
+_Static_assert(sizeof(struct event) % 8 == 0, "event");

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Policy -> map images: pure functions, no system call, the same bytes for the same input.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../../bpf/abi.h"
+#include "../lang/policy.h"
+
+/* What the compiler cannot know by itself; one entry per policy.devices. */
+struct device_env {
+	uint32_t ifindex; /* 0: not there: a filter's device is left out, a match on it never holds */
+	bool raw_ip;      /* no Ethernet header (tun, wireguard) */
+};
+
+/* Counter numbers of one generation. NULL arrays are not allowed where the count is not zero. */
+struct counter_plan {
+	uint32_t *filter;  /* per filter: first of REASON_MAX counters */
+	uint32_t **rule;   /* per filter and rule: what it decided, or COUNTER_NONE */
+	uint32_t **own;    /* per filter and rule: its `counter` statement, or COUNTER_NONE */
+	uint32_t *named;   /* per policy.counters */
+	uint32_t n;        /* counters in use: one more than the highest number */
+};
+
+struct compile_input {
+	const struct policy *policy;
+	const struct device_env *devices;
+	const uint16_t *set_slot; /* per policy.sets */
+	const struct counter_plan *counters;
+};
+
+/* One generation, ready to be copied into a half of the tables map. */
+struct image {
+	struct tables_head *head;
+	struct node *nodes;
+	size_t n_nodes;
+	uint32_t *refs;
+	size_t n_refs;
+	/* for `check` and `explain` */
+	size_t bytes;            /* of head, nodes and refs */
+	uint32_t worst_steps[FILTERS_MAX]; /* longest path a packet of this filter can take */
+};
+
+/* -EINVAL with problems in diag (too large, too many steps); warnings for rules that can never match. */
+int compile_policy(struct image **ret, const struct compile_input *input, struct diag *diag);
+void image_free(struct image *image);
+
+/* Numbers all counters from 0, for check, explain --rules and tests. */
+int counter_plan_plain(struct counter_plan **ret, const struct policy *policy);
+void counter_plan_free(struct counter_plan *plan);
+
+/* The elements of a set as keys for its five maps. */
+struct set_image {
+	struct set_word_key *word;
+	struct set_word_lpm_key *word_lpm;
+	struct set_quad_key *quad;
+	struct set_quad_lpm_key *quad_lpm;
+	struct set_tuple_key *tuple;
+	size_t n[SET_MAP_MAX];
+	size_t capacity[SET_MAP_MAX];
+};
+
+/* Which of the five maps a set of this type uses (bit per enum set_map). */
+unsigned int set_maps_used(const struct set *set);
+/* Adds keys for elements; devices resolve interface names. -EINVAL with a problem where a range is too wide to expand. */
+int set_image_add(struct set_image *image, const struct set *set, const struct element *elements, size_t n,
+		  const struct device_env *devices, struct diag *diag);
+void set_image_clear(struct set_image *image);
+
+/* A test packet as bytes on the wire. malloc'ed. raw_ip: without Ethernet header. */
+int frame_build(uint8_t **ret, size_t *ret_length, const struct test_packet *packet, bool raw_ip);
