@@ -96,3 +96,89 @@ clean: ## remove what was built
 	rm -rf $(B)
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+# ---- install, demo, checks ----
+# Targets that install first call $(MAKE) again: what this run of make found at its start may be older than that.
+
+N        ?=
+T        ?= 60
+SUB      := $(MAKE) --no-print-directory
+BPF_TEST := $(filter %/t-differential %/t-frames %/t-runner %/t-hostile,$(TESTS))
+SCRIPTS  := $(wildcard netns-tests/*.sh netns-tests/run .ci/run)
+MANDIR   ?= $(PREFIX)/share/man
+FUZZ_CC  ?= clang-19
+
+.PHONY: deps demo tests check check-unit check-bpf check-netns check-asan differential
+.PHONY: soak soak-apply soak-kill soak-vm lint fmt fuzz verifier install uninstall
+
+deps: ## install what is missing to build and test (Debian, as root)
+	@netns-tests/deps.sh
+
+demo: ## as root: build, and watch a small world being guarded
+	@netns-tests/deps.sh
+	@$(SUB) all
+	@netns-tests/demo
+
+tests: $(TESTS) ## build the unit tests
+
+check: ## as root: install, build, run all tests; the last line is the total
+	@netns-tests/deps.sh
+	@$(SUB) all tests
+	@netns-tests/run
+
+check-unit: all tests ## the unit tests that need no root
+	@netns-tests/run unit
+
+check-bpf: all tests ## as root: the unit tests that run the BPF programs
+	@netns-tests/run bpf
+
+check-netns: all ## as root: the whole system in network namespaces
+	@netns-tests/run netns
+
+check-asan: ## the unit tests under AddressSanitizer and UBSan
+	@$(SUB) B=.build-asan SAN='-fsanitize=address,undefined -fno-omit-frame-pointer' all tests
+	@B=.build-asan netns-tests/run unit bpf
+
+differential: all tests ## as root: XDP = TC = model on N random packets (N=1000000)
+	@$(B)/tests/t-differential $(if $(N),-n $(N))
+
+soak: ## as root: the long forms of the tests
+	@$(SUB) soak-apply soak-kill
+
+soak-apply: all ## as root: 2000 applies under traffic that only a mixture or a gap would let through or lose
+	@N=$(or $(N),2000) netns-tests/run swap
+
+soak-kill: all ## as root: kill -9 at 300 random moments of apply and set load
+	@N=$(or $(N),300) netns-tests/run kill
+
+soak-vm: all ## the smoke test on other kernels: WEIR_VM=path of a runner `-k VERSION -- COMMAND`
+	@netns-tests/soak-vm.sh
+
+lint: ## include arrows, format, cppcheck, shellcheck, manual pages
+	@netns-tests/deps.sh lint
+	@$(SUB) $(SKELS)
+	@B=$(B) netns-tests/lint.sh
+
+fmt: ## clang-format over ctl/ and bpf/
+	@clang-format-19 -i $$(git ls-files 'bpf/*.[ch]' 'ctl/*.[ch]')
+
+fuzz: ## libFuzzer on the rule language for T seconds (T=60)
+	@netns-tests/deps.sh fuzz
+	@mkdir -p $(B)/fuzz/corpus
+	@cp -n rules/*.rules $(wildcard ctl/tests/lang/*.rules) $(B)/fuzz/corpus/ 2>/dev/null || true
+	$(say) FUZZ ctl/fuzz/fuzz-lang.c
+	$(Q)$(FUZZ_CC) -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $(CPPFLAGS_ALL) \
+		-o $(B)/fuzz/lang ctl/fuzz/fuzz-lang.c $(wildcard ctl/lang/*.c)
+	@$(B)/fuzz/lang -max_total_time=$(T) -timeout=10 -rss_limit_mb=2048 -max_len=16384 -print_final_stats=1 \
+		-artifact_prefix=$(B)/fuzz/ $(B)/fuzz/corpus
+
+verifier: all ## as root: load every program here and print its verified instructions
+	@$(B)/weir verifier
+
+install: all ## copy the command and its manual pages below DESTDIR and PREFIX (/usr/local)
+	install -D -m 755 $(B)/weir $(DESTDIR)$(PREFIX)/sbin/weir
+	for page in $(wildcard docs/*.[1-9]); do \
+		install -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; done
+
+uninstall: ## remove what install copied
+	rm -f $(DESTDIR)$(PREFIX)/sbin/weir $(foreach p,$(notdir $(wildcard docs/*.[1-9])),$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(p)))/$(p))
