@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The reference model: what a checked policy means for one packet, told in the plainest way, rule by rule.
+ *
+ * It reads the frame by itself and shares no code with compile/ or bpf/, so that a difference between the two is a
+ * mistake in one of them. Only the names of the reasons are common.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../../bpf/reasons.h"
+#include "../lang/policy.h"
+
+#define MODEL_NONE     (-1) /* no filter, no rule, no device */
+#define MODEL_ELSEWHERE (-2) /* a device that the policy does not name */
+
+struct model_frame {
+	enum policy_hook hook;
+	int device;          /* number in policy.devices */
+	const uint8_t *bytes;
+	size_t length;       /* bytes at hand */
+	size_t wire_length;  /* bytes of the frame, at least `length` */
+	int iif;             /* egress: number in policy.devices, MODEL_ELSEWHERE, or MODEL_NONE: made by this host */
+	uint32_t mark;
+	int64_t skuid;       /* -1: no socket */
+};
+
+struct model_result {
+	enum policy_verdict verdict;
+	enum reason reason;
+	int filter;   /* number in policy.filters, or MODEL_NONE */
+	int rule;     /* number in the filter's rules, or MODEL_NONE */
+	int redirect; /* number in policy.devices, or MODEL_NONE */
+};
+
+/* Sums of what the packets did; arrays as long as the policy needs, see model_counters_new(). */
+struct model_counters {
+	uint64_t (*reason)[REASON_MAX]; /* per filter */
+	uint64_t **rule;                /* per filter and rule: packets that it decided */
+	uint64_t **own;                 /* per filter and rule: its `counter` statement */
+	uint64_t *named;                /* per policy.counters */
+	uint64_t total_bytes;           /* of all packets that a filter saw */
+	size_t n_filters;
+};
+
+struct model_counters *model_counters_new(const struct policy *policy);
+void model_counters_free(struct model_counters *counters);
+
+/* counters may be NULL. */
+struct model_result model_judge(const struct policy *policy, const struct model_frame *frame,
+				struct model_counters *counters);
+
+/* "drop (rule) by filter 0 rule 3" */
+void model_print(const struct policy *policy, const struct model_result *result, char *text, size_t size);
