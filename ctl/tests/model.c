@@ -49,9 +49,10 @@ static uint32_t word_at(const struct packet *p, size_t at)
 	return (uint32_t)half_at(p, at) << 16 | half_at(p, at + 2);
 }
 
+/* The bytes up to `at` are not at hand: the frame ends before, or a capture has cut it. */
 static bool ends_before(const struct packet *p, size_t at)
 {
-	return p->frame->wire_length < at;
+	return p->frame->length < at;
 }
 
 /* Each reader returns REASON_RULE for "well-formed so far" or the reason why the packet is malformed. */
@@ -64,10 +65,10 @@ static enum reason read_link(struct packet *p)
 	p->etype = half_at(p, 12);
 	p->l3 = 14;
 	while (p->etype == 0x8100 || p->etype == 0x88a8) {
-		if (p->n_tags == MOST_TAGS)
-			return REASON_TOO_MANY_TAGS;
 		if (ends_before(p, p->l3 + 4))
 			return REASON_TRUNCATED;
+		if (p->n_tags == MOST_TAGS)
+			return REASON_TOO_MANY_TAGS;
 		p->tag[p->n_tags++] = half_at(p, p->l3);
 		p->etype = half_at(p, p->l3 + 2);
 		p->l3 += 4;
@@ -106,6 +107,8 @@ static enum reason read_chain(struct packet *p, unsigned int proto, size_t at)
 			return REASON_CHAIN_LENGTH;
 		if (at + 8 > p->end)
 			return REASON_CHAIN_END;
+		if (ends_before(p, at + 8))
+			return REASON_TRUNCATED;
 		if (proto == 44)
 			length = 8;
 		else if (proto == PROTO_AH)
@@ -140,7 +143,7 @@ static enum reason read_ipv4(struct packet *p)
 	size_t in_frame = p->frame->wire_length - p->l3, header, total;
 	unsigned int fragment_word;
 
-	if (in_frame < 20)
+	if (ends_before(p, p->l3 + 20))
 		return REASON_TRUNCATED;
 	p->family = 4;
 	if (byte_at(p, p->l3) >> 4 != 4)
@@ -173,7 +176,7 @@ static enum reason read_ipv6(struct packet *p)
 {
 	size_t in_frame = p->frame->wire_length - p->l3, payload;
 
-	if (in_frame < 40)
+	if (ends_before(p, p->l3 + 40))
 		return REASON_TRUNCATED;
 	p->family = 6;
 	if (byte_at(p, p->l3) >> 4 != 6)
@@ -208,6 +211,8 @@ static enum reason read_transport(struct packet *p)
 		return FINE;
 	}
 	if (left < least)
+		return too_short;
+	if (ends_before(p, p->l4 + (p->proto == PROTO_TCP ? 20 : 8)))
 		return too_short;
 	if (p->proto == PROTO_TCP) {
 		data_offset = (byte_at(p, p->l4 + 12) >> 4) * 4;
