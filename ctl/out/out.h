@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* One vtable, two writers: text for people, one JSON document for scripts. A command never calls printf. */
+/*
+ * One vtable, two writers: text for people, JSON for scripts. A command never calls printf.
+ *
+ * A command says everything twice over, in the words of each reader: out_text() is for people and the JSON
+ * writer ignores it; out_object() ... out_null() describe the document and the text writer ignores them.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -9,10 +14,36 @@
 
 struct out;
 
-/* json: everything said becomes one document on stdout at out_finish(), problems included; text: at once. */
+/* json: everything said becomes one document on stdout at out_finish(), problems included; text: at once.
+ * NULL when memory ends. */
 struct out *out_new(bool json);
 bool out_is_json(const struct out *out);
-/* Returns code, or 1 where stdout could not be written. */
+
+/* From now on each out_record_end() prints what was said as one JSON object on a line of its own. The document
+ * at the end appears only where there are errors. */
+void out_lines(struct out *out);
+void out_record_end(struct out *out);
+/* Whatever is buffered, to stdout: for output that somebody watches. */
+void out_flush(struct out *out);
+/* stdout takes no more: a closed pipe, a full disk. A command that prints without end stops here. */
+bool out_failed(const struct out *out);
+
+/* Returns code, or 1 where stdout could not be written; frees out. */
 int out_finish(struct out *out, int code);
+
 /* Problems: text to stderr with carets; JSON into "problems": [{severity, file, line, column, message, hint, other}]. */
 void out_diag(struct out *out, const struct diag *diag, const char *closing);
+
+/* For people, on stdout. */
+void out_text(struct out *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* For scripts: members of the innermost open object or array (then key is NULL). */
+void out_object(struct out *out, const char *key);
+void out_array(struct out *out, const char *key);
+void out_end(struct out *out);
+void out_string(struct out *out, const char *key, const char *value); /* NULL: null */
+void out_format(struct out *out, const char *key, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void out_integer(struct out *out, const char *key, uint64_t value);
+void out_real(struct out *out, const char *key, double value);
+void out_bool(struct out *out, const char *key, bool value);
+void out_null(struct out *out, const char *key);

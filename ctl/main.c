@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0
+/* weir: a firewall whose rule file becomes XDP and TC programs. The table of its commands. */
+#include "command.h"
+#include "cmd/cmd.h"
+
+const struct command commands[] = {
+	{ "check", cmd_check, "FILE", "parse and check a rule file; say its size and cost", .least = 1, .most = 1 },
+	{ "plan", cmd_plan, "FILE", "show what apply would change", .needs_root = true,
+	  .rootless = OPTION_BIT(OPTION_OFFLINE),
+	  .options = OPTION_BIT(OPTION_OFFLINE) | OPTION_BIT(OPTION_AGAINST), .least = 1, .most = 1 },
+	{ "apply", cmd_apply, "FILE", "replace the running rules in one step", .needs_root = true,
+	  .options = OPTION_BIT(OPTION_FORCE), .least = 1, .most = 1 },
+	{ "down", cmd_down, "", "take everything of ours away, and only that", .needs_root = true },
+	{ "show", cmd_show, "[rules|sets|counters|devices|reasons]", "show what runs, with counters",
+	  .needs_root = true, .most = 1 },
+	{ "set add", cmd_set_add, "NAME [ELEMENT...|-]", "add elements to a running set", .needs_root = true,
+	  .least = 1, .most = OPERANDS_ANY },
+	{ "set del", cmd_set_del, "NAME [ELEMENT...|-]", "delete elements from a running set", .needs_root = true,
+	  .least = 1, .most = OPERANDS_ANY },
+	{ "set test", cmd_set_test, "NAME [ELEMENT...|-]", "say whether a packet's value would be found in a set",
+	  .needs_root = true, .least = 1, .most = OPERANDS_ANY },
+	{ "set load", cmd_set_load, "NAME FILE", "replace the content of a running set in one step",
+	  .needs_root = true, .least = 2, .most = 2 },
+	{ "set flush", cmd_set_flush, "NAME", "empty a running set", .needs_root = true, .least = 1, .most = 1 },
+	{ "set list", cmd_set_list, "[NAME]", "list the sets, or the elements of one", .needs_root = true, .most = 1 },
+	{ "test", cmd_test, "FILE", "run the test blocks of a rule file; touches no interface", .needs_root = true,
+	  .least = 1, .most = 1 },
+	{ "explain", cmd_explain, "CAPTURE", "say which rule decides on each packet of a pcap or pcapng file",
+	  .needs_root = true,
+	  .options = OPTION_BIT(OPTION_RULES) | OPTION_BIT(OPTION_DEVICE) | OPTION_BIT(OPTION_HOOK),
+	  .required = OPTION_BIT(OPTION_DEVICE) | OPTION_BIT(OPTION_HOOK), .least = 1, .most = 1 },
+	{ "watch", cmd_watch, "", "print the events of log statements as they happen", .needs_root = true },
+	{ "doctor", cmd_doctor, "", "say what this kernel can do and what is attached where" },
+	{ "verifier", cmd_verifier, "", "print how many instructions the verifier walks for each program",
+	  .needs_root = true },
+	{ "completion", cmd_completion, "bash", "print a completion script for a shell", .least = 1, .most = 1 },
+	{ "help", cmd_help, "[COMMAND]", "list the commands, or explain one", .most = 2 },
+	{ "version", cmd_version, "", "print the version" },
+	{ 0 },
+};
+
+int main(int argc, char **argv)
+{
+	return command_main(argc, argv);
+}
