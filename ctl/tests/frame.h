@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FRAME_MOST    9600
+#define FRAME_MOST    12000
 #define FRAME_TAGS    4
 #define FRAME_EXTS    12
 #define FRAME_POKES   6

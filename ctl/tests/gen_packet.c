@@ -78,7 +78,7 @@ static void pick_extensions(struct frame_spec *s, struct random *r)
 	for (unsigned int i = 0; i < n; i++) {
 		s->ext[i].type = s->family == 6 ? random_between(r, EXT_HOP, EXT_MAX - 1) : EXT_AH;
 		if (random_chance(r, 40))
-			s->ext[i].length = random_chance(r, 90) ? random_below(r, 5) : random_below(r, 256);
+			s->ext[i].length = i || random_chance(r, 90) ? random_below(r, 5) : random_below(r, 256);
 		if (s->ext[i].type == EXT_FRAGMENT && random_chance(r, 50))
 			s->ext[i].frag = random_below(r, 65536);
 	}
