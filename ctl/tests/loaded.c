@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "loaded.h"
+
+#define IFINDEX_ELSEWHERE 77 /* of no device in any policy */
+
+static int read_text(void *context, const char *path, char **ret_text, size_t *ret_length)
+{
+	(void)path;
+	*ret_text = strdup(context);
+	if (!*ret_text)
+		return -ENOMEM;
+	*ret_length = strlen(context);
+	return 0;
+}
+
+static int parse_and_compile(struct loaded *l, const char *text, struct diag *diag)
+{
+	struct lang_env env = { .context = (void *)text, .read_file = read_text };
+	struct compile_input input;
+	uint16_t *slots;
+	int r;
+
+	r = policy_parse_file(&l->policy, "random.rules", &env, diag);
+	if (r < 0)
+		return r;
+	l->devices = device_env_plain(l->policy);
+	slots = set_slots_plain(l->policy);
+	r = l->devices && slots ? counter_plan_plain(&l->counters, l->policy) : -ENOMEM;
+	input = (struct compile_input){ l->policy, l->devices, slots, l->counters };
+	if (r == 0)
+		r = compile_policy(&l->image, &input, diag);
+	free(slots);
+	return r;
+}
+
+static int put_in_place(struct loaded *l, struct diag *diag)
+{
+	int r;
+
+	if (l->image->n_nodes > l->most_nodes || l->image->n_refs > l->most_refs) {
+		runner_close(l->runner);
+		l->runner = NULL;
+		while (l->most_nodes < l->image->n_nodes || l->most_nodes < 4096)
+			l->most_nodes = l->most_nodes ? 2 * l->most_nodes : 4096;
+		while (l->most_refs < l->image->n_refs || l->most_refs < 4096)
+			l->most_refs = l->most_refs ? 2 * l->most_refs : 4096;
+	}
+	if (!l->runner) {
+		r = runner_open(&l->runner, l->most_nodes, l->most_refs, diag);
+		if (r < 0)
+			return r;
+	}
+	return runner_load(l->runner, l->policy, l->devices, l->image, diag);
+}
+
+int loaded_open(struct loaded *loaded, const char *text)
+{
+	struct diag diag;
+	int r;
+
+	loaded_forget(loaded);
+	diag_init(&diag);
+	r = parse_and_compile(loaded, text, &diag);
+	if (r == 0)
+		r = put_in_place(loaded, &diag);
+	if (r < 0) {
+		char *words = diag_text(&diag, "");
+
+		fprintf(stderr, "%s\n%s\n", words ? words : "", strerror(-r));
+		free(words);
+	}
+	diag_clear(&diag);
+	return r;
+}
+
+void loaded_forget(struct loaded *loaded)
+{
+	image_free(loaded->image);
+	counter_plan_free(loaded->counters);
+	free(loaded->devices);
+	policy_free(loaded->policy);
+	loaded->image = NULL;
+	loaded->counters = NULL;
+	loaded->devices = NULL;
+	loaded->policy = NULL;
+}
+
+void loaded_close(struct loaded *loaded)
+{
+	loaded_forget(loaded);
+	runner_close(loaded->runner);
+	loaded->runner = NULL;
+}
+
+static int device_number(const struct loaded *l, uint32_t ifindex)
+{
+	for (size_t i = 0; i < l->policy->n_devices; i++)
+		if (l->devices[i].ifindex == ifindex)
+			return (int)i;
+	return MODEL_ELSEWHERE;
+}
+
+int loaded_run(struct loaded *loaded, const struct frame *frame, const struct meeting *meeting,
+	       struct model_result *ret)
+{
+	static const enum hook hooks[] = {
+		[POLICY_XDP] = HOOK_XDP,
+		[POLICY_TC_INGRESS] = HOOK_TC_INGRESS,
+		[POLICY_TC_EGRESS] = HOOK_TC_EGRESS,
+	};
+	static const enum policy_verdict verdicts[] = {
+		[VERDICT_ACCEPT] = POLICY_ACCEPT,
+		[VERDICT_DROP] = POLICY_DROP,
+		[VERDICT_REDIRECT] = POLICY_REDIRECT,
+	};
+	struct runner_frame rf = {
+		.hook = hooks[meeting->hook],
+		.bytes = frame->bytes,
+		.length = frame->length,
+		.wire_length = frame->wire_length,
+		.ifindex = loaded->devices[meeting->device].ifindex,
+		.mark = meeting->mark,
+		.skuid = meeting->skuid,
+	};
+	struct runner_result rr;
+	int r;
+
+	if (meeting->iif >= 0)
+		rf.iif = loaded->devices[meeting->iif].ifindex;
+	else if (meeting->iif == MODEL_ELSEWHERE)
+		rf.iif = IFINDEX_ELSEWHERE;
+	r = runner_run(loaded->runner, &rf, &rr);
+	if (r < 0)
+		return r;
+	ret->verdict = verdicts[rr.verdict];
+	ret->reason = rr.reason;
+	ret->filter = rr.filter == RULE_NONE ? MODEL_NONE : (int)rr.filter;
+	ret->rule = rr.rule == RULE_NONE ? MODEL_NONE : (int)rr.rule;
+	ret->redirect = rr.verdict == VERDICT_REDIRECT ? device_number(loaded, rr.redirect) : MODEL_NONE;
+	return 0;
+}
+
+struct model_result loaded_model(const struct loaded *loaded, const struct frame *frame, const struct meeting *meeting,
+				 struct model_counters *counters)
+{
+	struct model_frame mf = {
+		.hook = meeting->hook,
+		.device = meeting->device,
+		.bytes = frame->bytes,
+		.length = frame->length,
+		.wire_length = frame->wire_length,
+		.iif = meeting->iif,
+		.mark = meeting->mark,
+		.skuid = meeting->skuid,
+	};
+
+	return model_judge(loaded->policy, &mf, counters);
+}
+
+bool model_result_same(const struct model_result *a, const struct model_result *b)
+{
+	return a->verdict == b->verdict && a->reason == b->reason && a->filter == b->filter && a->rule == b->rule &&
+	       a->redirect == b->redirect;
+}

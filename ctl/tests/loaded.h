@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* A rule file made ready to judge frames: parsed, compiled, in the private copy of the programs. */
+#pragma once
+
+#include "../compile/compile.h"
+#include "../kernel/kernel.h"
+#include "../lang/policy.h"
+#include "frame.h"
+#include "model.h"
+
+struct loaded {
+	struct policy *policy;
+	struct device_env *devices;
+	struct counter_plan *counters;
+	struct image *image;
+	struct runner *runner; /* kept from policy to policy, grown where it must */
+	size_t most_nodes, most_refs;
+};
+
+/* 0, or a negative errno after the problems went to stderr. *loaded starts zeroed and may be reused. */
+int loaded_open(struct loaded *loaded, const char *text);
+void loaded_forget(struct loaded *loaded); /* all but the runner */
+void loaded_close(struct loaded *loaded);
+
+/* How a frame meets a policy. */
+struct meeting {
+	enum policy_hook hook;
+	int device;
+	int iif; /* MODEL_NONE, MODEL_ELSEWHERE or a number */
+	uint32_t mark;
+	int64_t skuid;
+};
+
+/* What the programs say, in the model's words. */
+int loaded_run(struct loaded *loaded, const struct frame *frame, const struct meeting *meeting,
+	       struct model_result *ret);
+struct model_result loaded_model(const struct loaded *loaded, const struct frame *frame, const struct meeting *meeting,
+				 struct model_counters *counters);
+bool model_result_same(const struct model_result *a, const struct model_result *b);

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Random policies times random frames: the programs in the kernel, on every hook, against the reference model, which
+ * shares no code with them.
+ *
+ *	t-differential [POLICIES [PACKETS [SEED]]]
+ *
+ * Each policy has a seed of its own, printed with a difference; the command line printed there repeats just that policy.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "gen_packet.h"
+#include "gen_policy.h"
+#include "loaded.h"
+
+#define DIFFERENCES_SHOWN 5
+
+struct tally {
+	unsigned long passed, failed;
+	unsigned long packets, judged;
+	unsigned long reason[REASON_MAX], verdict[4];
+	unsigned int shown; /* differences of this policy */
+};
+
+/* One policy under test. */
+struct trial {
+	const char *program;
+	uint64_t seed;
+	unsigned int packets;
+	const char *text;
+	struct loaded loaded;
+	struct model_counters *sums;
+	struct tally *tally;
+};
+
+static const char *const hook_names[] = { "xdp", "tc-ingress", "tc-egress" };
+
+static void show_policy(struct trial *t)
+{
+	if (t->tally->shown++ == 0)
+		printf("---- %s 1 %u %llu\n%s----\n", t->program, t->packets, (unsigned long long)t->seed, t->text);
+}
+
+static void show_difference(struct trial *t, const struct frame *frame, const struct meeting *m, const char *a_name,
+			    const struct model_result *a, const char *b_name, const struct model_result *b)
+{
+	static char hex[2 * FRAME_MOST + 8];
+	char a_text[300], b_text[300];
+
+	t->tally->failed++;
+	show_policy(t);
+	if (t->tally->shown > DIFFERENCES_SHOWN)
+		return;
+	model_print(t->loaded.policy, a, a_text, sizeof(a_text));
+	model_print(t->loaded.policy, b, b_text, sizeof(b_text));
+	frame_hex(frame, hex, sizeof(hex));
+	printf("difference on %s of %s (iif %d mark %u skuid %lld), %zu of %zu bytes\n  %-10s %s\n  %-10s %s\n  %s\n",
+	       hook_names[m->hook], t->loaded.policy->devices[m->device], m->iif, m->mark, (long long)m->skuid,
+	       frame->length, frame->wire_length, a_name, a_text, b_name, b_text, hex);
+}
+
+/* Same stem: the same rules on another hook. */
+static bool same_rules(const struct policy *policy, int a, int b)
+{
+	const char *x, *y;
+	size_t stem;
+
+	if (a < 0 || b < 0)
+		return false;
+	x = policy->filters[a].name;
+	y = policy->filters[b].name;
+	stem = strcspn(x, "_");
+	return strncmp(x, y, stem + 1) == 0;
+}
+
+/* The verdicts of one frame on all hooks of one device. */
+static int judge_everywhere(struct trial *t, const struct frame *frame, const struct meeting *where)
+{
+	struct model_result first = { .filter = MODEL_NONE };
+
+	for (int hook = 0; hook < POLICY_HOOK_MAX; hook++) {
+		struct meeting m = *where;
+		struct model_result kernel, model;
+		int r;
+
+		m.hook = hook;
+		if (hook != POLICY_TC_EGRESS) {
+			m.iif = m.device;
+			m.skuid = -1;
+		}
+		if (hook == POLICY_XDP)
+			m.mark = 0;
+		model = loaded_model(&t->loaded, frame, &m, t->sums);
+		r = loaded_run(&t->loaded, frame, &m, &kernel);
+		if (r < 0) {
+			printf("cannot run a frame of %zu bytes (%zu) on %s: %s\n", frame->length, frame->wire_length,
+			       hook_names[hook], strerror(-r));
+			t->tally->failed++;
+			show_policy(t);
+			return r;
+		}
+		t->tally->judged++;
+		t->tally->reason[model.reason]++;
+		t->tally->verdict[model.verdict]++;
+		if (model_result_same(&kernel, &model))
+			t->tally->passed++;
+		else
+			show_difference(t, frame, &m, "kernel", &kernel, "model", &model);
+		if (first.filter == MODEL_NONE) {
+			first = kernel;
+		} else if (same_rules(t->loaded.policy, first.filter, kernel.filter) &&
+			   (hook != POLICY_TC_EGRESS || m.iif == m.device)) {
+			struct model_result same = kernel;
+
+			same.filter = first.filter;
+			if (!model_result_same(&first, &same))
+				show_difference(t, frame, &m, "first hook", &first, "this hook", &kernel);
+		}
+	}
+	return 0;
+}
+
+/* ---- counters ---- */
+
+static void check_counter(struct trial *t, uint32_t number, uint64_t expected, const char *what, const char *where, int at)
+{
+	struct counter c = { 0 };
+	int r;
+
+	if (number == COUNTER_NONE)
+		return;
+	r = runner_counters(t->loaded.runner, number, 1, &c);
+	if (r == 0 && c.packets == expected && !(expected == 0 && c.bytes)) {
+		t->tally->passed++;
+		return;
+	}
+	t->tally->failed++;
+	show_policy(t);
+	if (t->tally->shown <= DIFFERENCES_SHOWN)
+		printf("counter %u (%s %s %d): %llu packets, the model has %llu (%d)\n", number, what, where, at,
+		       (unsigned long long)c.packets, (unsigned long long)expected, r);
+}
+
+static void check_counters(struct trial *t)
+{
+	const struct policy *policy = t->loaded.policy;
+	const struct counter_plan *plan = t->loaded.counters;
+
+	for (size_t f = 0; f < policy->n_filters; f++) {
+		const struct filter *filter = &policy->filters[f];
+
+		for (unsigned int i = 0; i < REASON_MAX; i++)
+			check_counter(t, plan->filter[f] + i, t->sums->reason[f][i], "reason", filter->name, i);
+		for (size_t i = 0; i < filter->n_rules; i++) {
+			check_counter(t, plan->rule[f][i], t->sums->rule[f][i], "rule", filter->name, i);
+			check_counter(t, plan->own[f][i], t->sums->own[f][i], "own", filter->name, i);
+		}
+	}
+	for (size_t i = 0; i < policy->n_counters; i++)
+		check_counter(t, plan->named[i], t->sums->named[i], "named", policy->counters[i], i);
+}
+
+/* ---- trials ---- */
+
+static struct meeting pick_meeting(struct trial *t, struct random *r)
+{
+	static const uint32_t marks[] = { 0, 0, 1, 2, 0x10, 0xff00, 0x80000001 };
+	static const int64_t uids[] = { -1, -1, 0, 1, 33, 1000, 65534 };
+	struct meeting m = { .mark = random_pick(r, marks), .skuid = random_pick(r, uids) };
+
+	m.device = random_below(r, t->loaded.policy->n_devices);
+	switch (random_below(r, 4)) {
+	case 0:
+		m.iif = MODEL_NONE;
+		break;
+	case 1:
+		m.iif = random_below(r, t->loaded.policy->n_devices);
+		break;
+	case 2:
+		m.iif = MODEL_ELSEWHERE;
+		break;
+	default:
+		m.iif = m.device;
+		break;
+	}
+	return m;
+}
+
+static void try_policy(struct trial *t)
+{
+	struct random random = { t->seed };
+	static struct frame frame;
+	char *text = gen_policy(&random);
+
+	t->text = text;
+	t->tally->shown = 0;
+	if (loaded_open(&t->loaded, text) < 0) {
+		t->tally->failed++;
+		show_policy(t);
+	} else {
+		t->sums = model_counters_new(t->loaded.policy);
+		for (unsigned int i = 0; i < t->packets; i++) {
+			struct meeting meeting = pick_meeting(t, &random);
+
+			gen_packet(&frame, &random);
+			t->tally->packets++;
+			if (judge_everywhere(t, &frame, &meeting) < 0)
+				break;
+		}
+		check_counters(t);
+		model_counters_free(t->sums);
+		t->sums = NULL;
+	}
+	loaded_forget(&t->loaded);
+	free(text);
+}
+
+static void print_summary(const struct tally *tally)
+{
+	static const char *const reasons[] = {
+#define X(name, json, kind, sentence) json,
+		REASONS(X)
+#undef X
+	};
+
+	printf("verdicts: %lu accept, %lu drop, %lu redirect; by", tally->verdict[POLICY_ACCEPT],
+	       tally->verdict[POLICY_DROP], tally->verdict[POLICY_REDIRECT]);
+	for (unsigned int i = 0; i < REASON_MAX; i++)
+		if (tally->reason[i])
+			printf(" %s %lu", reasons[i], tally->reason[i]);
+	printf("\n");
+}
+
+static unsigned long long number_argument(int argc, char **argv, int at, unsigned long long otherwise)
+{
+	unsigned long long n;
+	char *end;
+
+	if (at >= argc)
+		return otherwise;
+	errno = 0;
+	n = strtoull(argv[at], &end, 10);
+	if (errno || *end || end == argv[at]) {
+		fprintf(stderr, "usage: %s [POLICIES [PACKETS [SEED]]]\n", argv[0]);
+		exit(2);
+	}
+	return n;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int policies = number_argument(argc, argv, 1, 60);
+	unsigned int packets = number_argument(argc, argv, 2, 500);
+	uint64_t seed = number_argument(argc, argv, 3, (unsigned long long)time(NULL));
+	struct tally tally = { 0 };
+	struct trial trial = { .program = argv[0], .packets = packets, .tally = &tally };
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	printf("%u policies of %u packets, seed %llu\n", policies, packets, (unsigned long long)seed);
+	for (unsigned int i = 0; i < policies; i++) {
+		trial.seed = seed + i;
+		try_policy(&trial);
+	}
+	loaded_close(&trial.loaded);
+	print_summary(&tally);
+	printf("%lu frames, %lu verdicts\n", tally.packets, tally.judged);
+	printf("%lu passed, %lu failed\n", tally.passed, tally.failed);
+	return tally.failed ? 1 : 0;
+}
