@@ -110,6 +110,7 @@ enum node_op {
 
 #define NODE_NEXT    0xffffffffu
 #define COUNTER_NONE 0xffffffffu
+#define COUNTER_EVENTS_LOST 0 /* `log` events that found the ring buffer full; the first counter of all */
 #define RULE_NONE    0xffffffffu
 
 struct node {

@@ -25,8 +25,7 @@
 	X(CHAIN_LENGTH, "chain-length", M, "more extension headers than weir follows")                            \
 	X(STEPS, "steps", F, "the rules took more steps than a packet has")                                       \
 	X(TABLE, "table", F, "an index pointed outside the tables")                                               \
-	X(SET_MISSING, "set-missing", F, "a set that a rule names is not loaded")                                 \
-	X(REDIRECT_FAILED, "redirect-failed", F, "the device to redirect to did not take the packet")
+	X(SET_MISSING, "set-missing", F, "a set that a rule names is not loaded")
 
 enum reason {
 #define X(name, json, kind, text) REASON_##name,

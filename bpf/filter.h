@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Which filter a device has, and from its policies, sets and rules one verdict and one reason. */
+#pragma once
+
+#include "classify.h"
+#include "packet.h"
+#include "sets.h"
+
+static __always_inline bool reason_is_malformed(__u32 reason)
+{
+	return reason >= REASON_TRUNCATED && reason <= REASON_CHAIN_LENGTH;
+}
+
+/* NULL: the device has no filter on this hook. */
+static __always_inline const struct binding *filter_binding(const struct tables_head *t, const enum hook hook,
+							     __u32 ifindex)
+{
+	const struct binding *b = &t->binding[hook][binding_slot(ifindex, t->seed[hook]) & (BINDINGS_MAX - 1)];
+
+	return b->ifindex == ifindex && ifindex ? b : NULL;
+}
+
+/* Leaves the outcome in s: verdict, reason, rule, redirect. `parsed` is what the parser said. */
+static __always_inline void filter_judge(struct scratch *s, const struct tables_head *t,
+					 const struct filter_head *filter, enum reason parsed)
+{
+	if (parsed != REASON_RULE) {
+		s->reason = parsed;
+		return;
+	}
+	if (s->key[KEY_PRESENT] & PRESENT_FRAGMENT && !filter->fragments_judged) {
+		s->reason = REASON_FRAGMENT;
+		return;
+	}
+	sets_find_all(filter);
+	if (s->done)
+		return;
+	classify(s, t, filter);
+	if (s->reason == REASON_DEFAULT && s->key[KEY_PRESENT] & PRESENT_LATER)
+		s->reason = REASON_FRAGMENT;
+}
+
+/* The one place where a reason becomes a verdict and is counted. */
+static __always_inline void filter_settle(struct scratch *s, const struct filter_head *filter)
+{
+	__u32 reason = s->reason;
+
+	if (reason == REASON_RULE || reason == REASON_DEFAULT) {
+		/* the verdict is the node's */
+	} else if (reason == REASON_FRAGMENT) {
+		s->verdict = filter->fragments;
+		s->rule = RULE_NONE;
+	} else {
+		s->verdict = reason_is_malformed(reason) ? filter->malformed : VERDICT_DROP;
+		s->rule = RULE_NONE;
+	}
+	counter_add(filter->counters + reason, s->length);
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Every map: who writes it, who reads it, what happens when it is full, how long it lives.
+ *
+ * Definitions are weak because each entry file brings them and the linker keeps one. Sizes here are the
+ * smallest; the command sets the real ones before it loads.
+ */
+#pragma once
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include "abi.h"
+#include "reasons.h"
+
+/* The one word (struct control). Writer: apply and set load, one store through mmap. Reader: each packet, once. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct control);
+} control __weak SEC(".maps");
+
+/*
+ * Two halves: entry generation & 1 is read by packets, the other one is written by the command through
+ * mmap. One entry: struct tables_head, nodes, refs (struct config says where). A generation that does
+ * not fit gets a larger instance of programs and maps first.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__uint(value_size, sizeof(struct tables_head));
+} tables __weak SEC(".maps");
+
+/* Two halves again, for the command alone: the sources of the generation as JSON behind a length. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__uint(value_size, 4096);
+} manifest __weak SEC(".maps");
+
+/* Writer: packets. Reader: show. Numbers are given out by apply; an old number is cleared before it is used again. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 64);
+	__type(key, __u32);
+	__type(value, struct counter);
+} counters __weak SEC(".maps");
+
+/* What the counters of an earlier, smaller instance had reached. Writer: apply, when it grows. Reader: show. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 64);
+	__type(key, __u32);
+	__type(value, struct counter);
+} counter_base __weak SEC(".maps");
+
+/*
+ * The sets: slot -> inner map, one outer map a key shape. Writer: apply and `set` (new inner maps go to a
+ * free slot, the slot is named by the next generation and emptied once no packet reads it; single
+ * elements change in place). Reader: packets. An inner map that is full refuses the new element (E2BIG).
+ */
+#define SET_OUTER(name, inner_type, inner_flags, key_type)                      \
+	struct {                                                                \
+		__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);                       \
+		__uint(max_entries, SET_SLOTS);                                 \
+		__type(key, __u32);                                             \
+		__array(values, struct {                                        \
+			__uint(type, inner_type);                               \
+			__uint(map_flags, inner_flags);                         \
+			__uint(max_entries, 1);                                 \
+			__uint(key_size, sizeof(key_type));                     \
+			__uint(value_size, sizeof(__u32));                      \
+		});                                                             \
+	} name __weak SEC(".maps")
+
+SET_OUTER(set_word, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, struct set_word_key);
+SET_OUTER(set_word_lpm, BPF_MAP_TYPE_LPM_TRIE, BPF_F_NO_PREALLOC, struct set_word_lpm_key);
+SET_OUTER(set_quad, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, struct set_quad_key);
+SET_OUTER(set_quad_lpm, BPF_MAP_TYPE_LPM_TRIE, BPF_F_NO_PREALLOC, struct set_quad_lpm_key);
+SET_OUTER(set_tuple, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, struct set_tuple_key);
+
+/* struct event. Writer: packets that meet a `log`. Reader: watch. Full: the event is lost and counted. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 256 * 1024);
+} events __weak SEC(".maps");
+
+/*
+ * One packet's working memory, a CPU's own. In a map and not on the stack, so that the verifier forgets
+ * values between stages and its states merge. No hook interrupts another on the same CPU: all run with
+ * bottom halves off.
+ */
+struct scratch {
+	__u32 key[KEY_MAX];
+	__u32 length;   /* bytes of the frame */
+	__u32 l3;       /* offset of the IP header, or of what else follows the tags */
+	__u32 end;      /* offset behind the IP packet: padding does not count */
+	__u32 half;     /* generation & 1 */
+	__u32 filter;   /* number of the filter */
+	__u32 current;  /* walk: node to visit, or NODE_NEXT */
+	__u32 cursor;   /* walk: next entry of the rule list */
+	__u32 done;     /* walk: a verdict or a failure was met */
+	__u32 verdict;  /* enum verdict */
+	__u32 reason;   /* enum reason */
+	__u32 rule;
+	__u32 redirect; /* ifindex */
+	__u32 hook;     /* enum hook */
+	__u32 steps;
+	__u32 ifindex;
+	__u32 pad;
+	__u64 generation;
+	__u8 header[64]; /* a copy of a header that is not in the frame's linear part */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} scratch __weak SEC(".maps");
+
+const volatile struct config cfg __weak = {};
+struct trace trace __weak;

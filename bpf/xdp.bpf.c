@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0
+/* XDP entry point: build the packet, call the core, spell the verdict. */
+#include "hook_xdp.h"
+#include "datapath.h"
+
+SEC("xdp.frags")
+int weir_xdp(struct xdp_md *ctx)
+{
+	__u32 redirect = 0;
+
+	switch (datapath(ctx, HOOK_XDP, &redirect)) {
+	case VERDICT_ACCEPT:
+		return XDP_PASS;
+	case VERDICT_REDIRECT:
+		return bpf_redirect(redirect, 0);
+	default:
+		return XDP_DROP;
+	}
+}
+
+char LICENSE[] __weak SEC("license") = "GPL";
