@@ -30,12 +30,12 @@ const struct command commands[] = {
 	  .options = OPTION_BIT(OPTION_RULES) | OPTION_BIT(OPTION_DEVICE) | OPTION_BIT(OPTION_HOOK),
 	  .required = OPTION_BIT(OPTION_DEVICE) | OPTION_BIT(OPTION_HOOK), .least = 1, .most = 1 },
 	{ "watch", cmd_watch, "", "print the events of log statements as they happen", .needs_root = true },
-	{ "doctor", cmd_doctor, "", "say what this kernel can do and what is attached where" },
+	{ "doctor", cmd_doctor, "", "say what this kernel can do and what is attached where", .most = 0 },
 	{ "verifier", cmd_verifier, "", "print how many instructions the verifier walks for each program",
 	  .needs_root = true },
 	{ "completion", cmd_completion, "bash", "print a completion script for a shell", .least = 1, .most = 1 },
 	{ "help", cmd_help, "[COMMAND]", "list the commands, or explain one", .most = 2 },
-	{ "version", cmd_version, "", "print the version" },
+	{ "version", cmd_version, "", "print the version", .most = 0 },
 	{ 0 },
 };
 

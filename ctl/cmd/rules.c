@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "rules.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../command.h"
+#include "../lang/strbuf.h"
+#include "env.h"
+
+int rules_parse(const char *file, struct diag *diag, struct rules *ret)
+{
+	struct world world = { .file = file };
+	struct lang_env env = world_env(&world);
+	struct rules rules = { 0 };
+	int rc;
+
+	rc = policy_parse_file(&rules.policy, file, &env, diag);
+	if (rc == -ENOMEM)
+		diag->out_of_memory = true;
+	if (rc)
+		return rc == -EINVAL && !world.file_error ? EXIT_REJECTED : EXIT_FAILED;
+	rules.devices = device_env_plain(rules.policy);
+	rules.set_slot = set_slots_plain(rules.policy);
+	if (!rules.devices || !rules.set_slot || counter_plan_plain(&rules.counters, rules.policy)) {
+		rules_clear(&rules);
+		diag_oom(diag);
+		return EXIT_FAILED;
+	}
+	*ret = rules;
+	return EXIT_DONE;
+}
+
+int rules_compile(struct rules *rules, struct diag *diag)
+{
+	struct compile_input input = {
+		.policy = rules->policy,
+		.devices = rules->devices,
+		.set_slot = rules->set_slot,
+		.counters = rules->counters,
+	};
+	int rc;
+
+	rc = compile_policy(&rules->image, &input, diag);
+	if (rc == -ENOMEM)
+		diag->out_of_memory = true;
+	return !rc ? EXIT_DONE : rc == -EINVAL ? EXIT_REJECTED : EXIT_FAILED;
+}
+
+void rules_clear(struct rules *rules)
+{
+	if (rules->image)
+		image_free(rules->image);
+	if (rules->counters)
+		counter_plan_free(rules->counters);
+	free(rules->set_slot);
+	free(rules->devices);
+	if (rules->policy)
+		policy_free(rules->policy);
+	*rules = (struct rules){ 0 };
+}
+
+int rules_exit(const struct diag *diag, int rc)
+{
+	if (!rc)
+		return EXIT_DONE;
+	/* An error that points into the rule file is the rules' fault; the kernel's refusals have no place. */
+	for (size_t i = 0; i < diag->n; i++)
+		if (diag->problems[i].severity == SEVERITY_ERROR && diag->problems[i].loc.file)
+			return EXIT_REJECTED;
+	return EXIT_FAILED;
+}
+
+int running_open(struct run *run, struct weir_root **ret_root, const struct running **ret_running)
+{
+	struct weir_root *root = NULL;
+	int rc = root_open(&root, run->bpffs, ROOT_READ, &run->diag);
+
+	if (!rc && root_running(root)) {
+		*ret_running = root_running(root);
+		*ret_root = root;
+		return EXIT_DONE;
+	}
+	if (!rc)
+		root_close(root);
+	if (!rc || rc == -ENOENT) {
+		diag_error(&run->diag, NOWHERE, "cannot read the running rules: nothing is loaded under '%s'", run->bpffs);
+		diag_hint(&run->diag, "'weir apply FILE' loads rules");
+	}
+	return EXIT_FAILED;
+}
+
+const char *hook_name(enum hook hook)
+{
+	static const char *const names[HOOK_MAX] = {
+		[HOOK_XDP] = "xdp",
+		[HOOK_TC_INGRESS] = "tc-ingress",
+		[HOOK_TC_EGRESS] = "tc-egress",
+	};
+
+	return hook < HOOK_MAX ? names[hook] : "unknown";
+}
+
+enum hook hook_of(enum policy_hook hook)
+{
+	static const enum hook hooks[POLICY_HOOK_MAX] = {
+		[POLICY_XDP] = HOOK_XDP,
+		[POLICY_TC_INGRESS] = HOOK_TC_INGRESS,
+		[POLICY_TC_EGRESS] = HOOK_TC_EGRESS,
+	};
+
+	return hooks[hook];
+}
+
+static const struct {
+	const char *name, *text;
+	char kind;
+} reasons[REASON_MAX] = {
+#define X(name, json, kind, text) [REASON_##name] = { json, text, #kind[0] },
+	REASONS(X)
+#undef X
+};
+
+const char *reason_name(enum reason reason)
+{
+	return reason < REASON_MAX ? reasons[reason].name : "unknown";
+}
+
+const char *reason_text(enum reason reason)
+{
+	return reason < REASON_MAX ? reasons[reason].text : "";
+}
+
+bool reason_is_malformed(enum reason reason)
+{
+	return reason < REASON_MAX && reasons[reason].kind == 'M';
+}
+
+const char *verdict_name(enum policy_verdict verdict)
+{
+	static const char *const names[] = {
+		[POLICY_NONE] = "none",
+		[POLICY_ACCEPT] = "accept",
+		[POLICY_DROP] = "drop",
+		[POLICY_REDIRECT] = "redirect",
+	};
+
+	return names[verdict];
+}
+
+char *set_type_text(const struct set *set)
+{
+	struct strbuf b = { 0 };
+
+	for (unsigned int i = 0; i < set->n_types; i++)
+		strbuf_format(&b, "%s%s", i ? " . " : "", value_type_name(set->type[i]));
+	return strbuf_take(&b);
+}

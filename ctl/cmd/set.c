@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0
+/* set: the elements of the running sets. */
+#include "cmd.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../command.h"
+#include "../lang/suggest.h"
+#include "../out/out.h"
+#include "env.h"
+#include "rules.h"
+
+/* A set of the running rules, with the lock held, and the elements that the command line gave. */
+struct target {
+	struct weir_root *root;
+	const struct running *running;
+	const struct set *set;
+	struct element_list list;
+};
+
+static void target_close(struct target *target)
+{
+	element_list_clear(&target->list);
+	if (target->root)
+		root_close(target->root);
+}
+
+static int target_open(struct run *run, struct target *target)
+{
+	const char *name = run->operands[0];
+	const struct policy *policy;
+	struct suggestion near;
+	int code = running_open(run, &target->root, &target->running);
+
+	if (code != EXIT_DONE)
+		return code;
+	policy = target->running->policy;
+	suggest_start(&near, name, strlen(name));
+	for (size_t i = 0; i < policy->n_sets; i++) {
+		if (!strcmp(policy->sets[i].name, name)) {
+			target->set = &policy->sets[i];
+			return EXIT_DONE;
+		}
+		suggest_offer(&near, policy->sets[i].name);
+	}
+	diag_error(&run->diag, NOWHERE, "the running rules have no set '%s'", name);
+	if (suggest_best(&near))
+		diag_hint(&run->diag, "did you mean '%s'?", suggest_best(&near));
+	else
+		diag_hint(&run->diag, "'weir set list' lists them");
+	return EXIT_FAILED;
+}
+
+static int parse_text(struct run *run, struct target *target, const char *origin, const char *text, size_t length)
+{
+	/* The policy is that of the running rules, which nobody else uses before root_close(). */
+	struct policy *policy = (struct policy *)target->running->policy;
+	size_t n_devices = policy->n_devices;
+	int rc = elements_parse(&target->list, policy, target->set, origin, text, length, 1, &run->diag);
+
+	if (rc == -ENOMEM)
+		diag_oom(&run->diag);
+	if (!rc && policy->n_devices > n_devices) {
+		diag_error(&run->diag, NOWHERE, "the running rules do not know the device '%s'", policy->devices[n_devices]);
+		diag_hint(&run->diag, "name it in the rule file and apply that");
+		rc = -EINVAL;
+	}
+	return rc ? EXIT_FAILED : EXIT_DONE;
+}
+
+static int parse_file(struct run *run, struct target *target, const char *file)
+{
+	const char *name = strcmp(file, "-") ? file : "standard input";
+	char *text = NULL;
+	size_t length = 0;
+	int code, rc = file_read(file, &text, &length);
+
+	if (rc) {
+		diag_errno(&run->diag, -rc, "cannot read '%s'", name);
+		return EXIT_FAILED;
+	}
+	code = parse_text(run, target, name, text, length);
+	free(text);
+	return code;
+}
+
+/* Elements from the command line, or, where there are none or "-", from standard input. */
+static int parse_operands(struct run *run, struct target *target)
+{
+	char **elements = run->operands + 1;
+	size_t n = run->n_operands - 1;
+	int code = EXIT_DONE;
+
+	if (!n && isatty(STDIN_FILENO)) {
+		diag_error(&run->diag, NOWHERE, "'%s' needs elements: as arguments, or one a line on standard input",
+			   run->command->name);
+		return EXIT_USAGE;
+	}
+	if (!n || (n == 1 && !strcmp(elements[0], "-")))
+		return parse_file(run, target, "-");
+	for (size_t i = 0; i < n; i++) {
+		int one = parse_text(run, target, "argument", elements[i], strlen(elements[i]));
+
+		if (one != EXIT_DONE)
+			code = one;
+	}
+	return code;
+}
+
+/* ---- add, del, load, flush ---- */
+
+typedef int (*change_function)(struct weir_root *root, const struct set *set, const struct element *elements, size_t n,
+			       struct set_change *ret, struct diag *diag);
+
+static int change(struct run *run, struct target *target, change_function function)
+{
+	struct set_change done = { 0 };
+	int rc = function(target->root, target->set, target->list.elements, target->list.n, &done, &run->diag);
+
+	if (rc == -ENOMEM)
+		diag_oom(&run->diag);
+	if (rc)
+		return EXIT_FAILED;
+	out_text(run->out, "set %s: %zu added, %zu deleted, %zu unchanged\n", target->set->name, done.added, done.deleted,
+		 done.unchanged);
+	out_string(run->out, "set", target->set->name);
+	out_integer(run->out, "added", done.added);
+	out_integer(run->out, "deleted", done.deleted);
+	out_integer(run->out, "unchanged", done.unchanged);
+	return EXIT_DONE;
+}
+
+static int change_operands(struct run *run, change_function function)
+{
+	struct target target = { 0 };
+	int code = target_open(run, &target);
+
+	if (code == EXIT_DONE)
+		code = parse_operands(run, &target);
+	if (code == EXIT_DONE)
+		code = change(run, &target, function);
+	target_close(&target);
+	return code;
+}
+
+int cmd_set_add(struct run *run)
+{
+	return change_operands(run, root_set_add);
+}
+
+int cmd_set_del(struct run *run)
+{
+	return change_operands(run, root_set_del);
+}
+
+int cmd_set_load(struct run *run)
+{
+	struct target target = { 0 };
+	int code = target_open(run, &target);
+
+	if (code == EXIT_DONE)
+		code = parse_file(run, &target, run->operands[1]);
+	if (code == EXIT_DONE)
+		code = change(run, &target, root_set_replace);
+	target_close(&target);
+	return code;
+}
+
+int cmd_set_flush(struct run *run)
+{
+	struct target target = { 0 };
+	int code = target_open(run, &target);
+
+	if (code == EXIT_DONE)
+		code = change(run, &target, root_set_replace);
+	target_close(&target);
+	return code;
+}
+
+/* ---- test ---- */
+
+static int test_one(struct run *run, struct target *target, const struct element *element, bool *ret)
+{
+	char *text = element_print(target->running->policy, target->set, element->part);
+	int rc = 0;
+
+	if (!text) {
+		diag_oom(&run->diag);
+		return EXIT_FAILED;
+	}
+	for (unsigned int i = 0; i < target->set->n_types; i++)
+		if (memcmp(&element->part[i].lo, &element->part[i].hi, sizeof(struct value)))
+			rc = diag_error(&run->diag, element->loc, "'%s' is not one value, so no packet has it", text);
+	if (!rc)
+		rc = root_set_test(target->root, target->set, element, ret, &run->diag);
+	if (!rc) {
+		out_text(run->out, "%s: %s in %s\n", text, *ret ? "is" : "is not", target->set->name);
+		out_object(run->out, NULL);
+		out_string(run->out, "element", text);
+		out_bool(run->out, "found", *ret);
+		out_end(run->out);
+	}
+	free(text);
+	return rc ? EXIT_FAILED : EXIT_DONE;
+}
+
+int cmd_set_test(struct run *run)
+{
+	struct target target = { 0 };
+	bool all = true;
+	int code = target_open(run, &target);
+
+	if (code == EXIT_DONE)
+		code = parse_operands(run, &target);
+	if (code != EXIT_DONE)
+		goto out;
+	out_string(run->out, "set", target.set->name);
+	out_array(run->out, "elements");
+	for (size_t i = 0; i < target.list.n; i++) {
+		bool found = false;
+
+		if (test_one(run, &target, &target.list.elements[i], &found) != EXIT_DONE)
+			code = EXIT_FAILED;
+		all &= found;
+	}
+	out_end(run->out);
+	if (code == EXIT_DONE && !all)
+		code = EXIT_DIFFERENT;
+out:
+	target_close(&target);
+	return code;
+}
+
+/* ---- list ---- */
+
+static int list_one(struct run *run, struct weir_root *root, const struct policy *policy, const struct set *set, bool content)
+{
+	struct range *elements = NULL;
+	size_t n = 0;
+	char *type = set_type_text(set);
+	int rc = type ? root_set_list(root, set, &elements, &n, &run->diag) : -ENOMEM;
+
+	if (rc)
+		goto out;
+	out_string(run->out, "name", set->name);
+	out_string(run->out, "type", type);
+	if (!content) {
+		out_text(run->out, "%s: %s, %zu element%s\n", set->name, type, n, n == 1 ? "" : "s");
+		out_integer(run->out, "elements", n);
+		goto out;
+	}
+	out_array(run->out, "elements");
+	for (size_t i = 0; i < n && !rc; i++) {
+		char *text = element_print(policy, set, elements + i * set->n_types);
+
+		if (!text)
+			rc = -ENOMEM;
+		else
+			out_string(run->out, NULL, text);
+		if (text)
+			out_text(run->out, "%s\n", text);
+		free(text);
+	}
+	out_end(run->out);
+out:
+	if (rc == -ENOMEM)
+		diag_oom(&run->diag);
+	free(elements);
+	free(type);
+	return rc ? EXIT_FAILED : EXIT_DONE;
+}
+
+static int list_all(struct run *run)
+{
+	const struct running *running;
+	struct weir_root *root = NULL;
+	int code = running_open(run, &root, &running);
+
+	if (code != EXIT_DONE)
+		return code;
+	out_array(run->out, "sets");
+	for (size_t i = 0; i < running->policy->n_sets && code == EXIT_DONE; i++) {
+		out_object(run->out, NULL);
+		code = list_one(run, root, running->policy, &running->policy->sets[i], false);
+		out_end(run->out);
+	}
+	out_end(run->out);
+	root_close(root);
+	return code;
+}
+
+int cmd_set_list(struct run *run)
+{
+	struct target target = { 0 };
+	int code;
+
+	if (!run->n_operands)
+		return list_all(run);
+	code = target_open(run, &target);
+	if (code == EXIT_DONE)
+		code = list_one(run, target.root, target.running->policy, target.set, true);
+	target_close(&target);
+	return code;
+}
