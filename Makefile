@@ -103,8 +103,7 @@ clean: ## remove what was built
 N        ?=
 T        ?= 60
 SUB      := $(MAKE) --no-print-directory
-BPF_TEST := $(filter %/t-differential %/t-frames %/t-runner %/t-hostile,$(TESTS))
-SCRIPTS  := $(wildcard netns-tests/*.sh netns-tests/run .ci/run)
+FOREIGN  := $(B)/netns-tests/foreign.bpf.o
 MANDIR   ?= $(PREFIX)/share/man
 FUZZ_CC  ?= clang-19
 
@@ -119,7 +118,12 @@ demo: ## as root: build, and watch a small world being guarded
 	@$(SUB) all
 	@netns-tests/demo
 
-tests: $(TESTS) ## build the unit tests
+tests: $(TESTS) $(FOREIGN) ## build what the tests need
+
+$(FOREIGN): netns-tests/foreign.bpf.c
+	@mkdir -p $(@D)
+	$(say) BPF $<
+	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
 
 check: ## as root: install, build, run all tests; the last line is the total
 	@netns-tests/deps.sh
@@ -132,7 +136,7 @@ check-unit: all tests ## the unit tests that need no root
 check-bpf: all tests ## as root: the unit tests that run the BPF programs
 	@netns-tests/run bpf
 
-check-netns: all ## as root: the whole system in network namespaces
+check-netns: all $(FOREIGN) ## as root: the whole system in network namespaces
 	@netns-tests/run netns
 
 check-asan: ## the unit tests under AddressSanitizer and UBSan
@@ -146,12 +150,12 @@ soak: ## as root: the long forms of the tests
 	@$(SUB) soak-apply soak-kill
 
 soak-apply: all ## as root: 2000 applies under traffic that only a mixture or a gap would let through or lose
-	@N=$(or $(N),2000) netns-tests/run swap
+	@N=$(or $(N),2000) netns-tests/run -v swap
 
 soak-kill: all ## as root: kill -9 at 300 random moments of apply and set load
-	@N=$(or $(N),300) netns-tests/run kill
+	@N=$(or $(N),300) netns-tests/run -v kill
 
-soak-vm: all ## the smoke test on other kernels: WEIR_VM=path of a runner `-k VERSION -- COMMAND`
+soak-vm: all $(FOREIGN) ## the smoke test on other kernels: WEIR_VM=path of a runner `-k VERSION -- COMMAND`
 	@netns-tests/soak-vm.sh
 
 lint: ## include arrows, format, cppcheck, shellcheck, manual pages

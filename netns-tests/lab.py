@@ -24,7 +24,9 @@ import traceback
 from frame import HERE, THERE, mac
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-WEIR = os.environ.get("WEIR") or os.path.join(TOP, os.environ.get("B", ".build"), "weir")
+BUILD = os.path.join(TOP, os.environ.get("B", ".build"))
+WEIR = os.environ.get("WEIR") or os.path.join(BUILD, "weir")
+FOREIGN = os.path.join(BUILD, "netns-tests", "foreign.bpf.o")  # somebody else's programs
 BPFFS = "/sys/fs/bpf"
 ETH_P_ALL = 3
 PACKET_OUTGOING = 4

@@ -155,7 +155,7 @@ def t_types():
 
 FEEDS = """
 set blocked   { type addr; file "blocked.txt" column 1; size 130000 }
-set countries { type addr; file "v4.txt"; file "v6.txt"; size 260000 }
+set countries { type addr; file "v4.txt" column 1; file "v6.txt" column 1; size 260000 }
 filter edge { hook HOOK; device g0; default accept
     saddr @blocked counter hit drop
     saddr @countries counter hit drop
