@@ -116,7 +116,7 @@ deps: ## install what is missing to build and test (Debian, as root)
 demo: ## as root: build, and watch a small world being guarded
 	@netns-tests/deps.sh
 	@$(SUB) all
-	@netns-tests/demo
+	@netns-tests/demo.py
 
 tests: $(TESTS) $(FOREIGN) ## build what the tests need
 

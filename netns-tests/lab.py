@@ -218,7 +218,8 @@ def weir(*words, expect=None, root=None, space=None, stdin=None, env=None, text=
     env.pop("WEIR_BPFFS", None)
     if root:
         env["WEIR_BPFFS"] = root
-    done = subprocess.run(command, input=stdin, capture_output=True, text=text, env=env)
+    how = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
+    done = subprocess.run(command, capture_output=True, text=text, env=env, **how)
     ran = Ran(done.returncode, done.stdout, done.stderr)
     if expect is not None and ran.code != expect:
         raise RuntimeError("'weir %s': wanted exit %d\n%s" % (" ".join(words), expect, ran))
@@ -409,9 +410,9 @@ class Wire:
 class Tap:
     """Counts what reaches the host through a device, behind XDP and behind TC: an nft chain at netdev ingress."""
 
-    def __init__(self, space, device, source):
+    def __init__(self, space, device, source, name=""):
         self.space = space
-        self.name = "tap_" + re.sub(r"\W", "_", device)
+        self.name = "tap_" + re.sub(r"\W", "_", device) + name
         space.run("nft", "-f", "-", input="""table netdev %s {
             counter c { }
             chain in { type filter hook ingress device %s priority 500; policy accept;
@@ -436,9 +437,10 @@ class Counters:
 
     def rule(self, place):
         """Packets decided by the rule at 'edge.rules:14'."""
+        name, line = place.rsplit(":", 1)
         for each in self.document["filters"]:
             for rule in each["rules"]:
-                if rule["rule"] == place:
+                if rule["file"] == name and rule["line"] == int(line):
                     return rule["packets"]
         raise KeyError(place)
 
@@ -451,10 +453,7 @@ class Counters:
     def reason(self, filter_name, name):
         for each in self.document["filters"]:
             if each["name"] == filter_name:
-                for reason in each["reasons"]:
-                    if reason["reason"] == name:
-                        return reason["packets"]
-                return 0
+                return each["reasons"][name]["packets"]
         raise KeyError(filter_name)
 
 

@@ -15,9 +15,9 @@ for kernel in ${KERNELS:-6.1 6.12 6.18}; do
 	for _ in 1 2; do
 		"$WEIR_VM" -k "$kernel" -t 300 -- /usr/bin/env PYTHONDONTWRITEBYTECODE=1 B="${B:-.build}" /usr/bin/python3 "$PWD/netns-tests/smoke.py"
 		code=$?
-		[ $code = 125 ] || break
+		[ "$code" = 125 ] || break
 	done
-	[ $code = 0 ] || { failed=$((failed + 1)); echo "== kernel $kernel: exit $code"; }
+	[ "$code" = 0 ] || { failed=$((failed + 1)); echo "== kernel $kernel: exit $code"; }
 done
 [ $failed = 0 ] && echo "== all passed"
 exit $failed
