@@ -125,8 +125,8 @@ struct node {
 };
 
 /* Steps of one walk: WALK_INLINE without a call, then up to WALK_CHUNKS calls of WALK_INLINE each. */
-#define WALK_INLINE 32
-#define WALK_CHUNKS 4096
+#define WALK_INLINE 16
+#define WALK_CHUNKS 8192
 #define WALK_MAX    (WALK_INLINE * (WALK_CHUNKS + 1))
 
 /*

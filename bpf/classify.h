@@ -34,7 +34,10 @@ static __always_inline void classify_steps(struct scratch *s, const void *half)
 
 	for (i = 0; i < WALK_INLINE; i++) {
 		const struct node *node;
+		__u32 nought = *(volatile __u32 *)&s->nought;
 
+		/* Verifier: unknown again, so that the paths through one step meet at the next. */
+		asm volatile("%0 ^= %2; %1 ^= %2" : "+r"(current), "+r"(cursor) : "r"(nought));
 		if (current == NODE_NEXT) {
 			if (cursor > cfg.ref_mask)
 				return classify_fail(s, REASON_TABLE);

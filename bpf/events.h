@@ -4,8 +4,11 @@
 
 #include "counters.h"
 
-/* Not inlined: a packet that is logged can afford a call, the walk cannot afford the instructions. */
-static __noinline int event_log(__u32 prefix, __u32 rule)
+/*
+ * A function of its own, and global so that it is verified once: a packet that is logged can afford a
+ * call, the walk cannot afford the instructions at each of its steps. Weak: both entry files bring it.
+ */
+__weak __noinline int event_log(__u32 prefix, __u32 rule)
 {
 	__u32 zero = 0;
 	struct scratch *s = bpf_map_lookup_elem(&scratch, &zero);

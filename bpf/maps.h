@@ -113,7 +113,7 @@ struct scratch {
 	__u32 hook;     /* enum hook */
 	__u32 steps;
 	__u32 ifindex;
-	__u32 pad;
+	__u32 nought;   /* always 0, which the verifier does not know */
 	__u64 generation;
 	__u8 header[64]; /* a copy of a header that is not in the frame's linear part */
 };
