@@ -51,13 +51,13 @@ static const uint8_t *pick_address(struct writer *w, enum family family)
 	return family == FAMILY_4 ? random_pick(w->r, pool_ipv4) : random_pick(w->r, pool_ipv6);
 }
 
-static void put_prefix(struct writer *w, enum family family, unsigned int at_least)
+static void put_prefix(struct writer *w, enum family family)
 {
-	unsigned int bits = family == FAMILY_4 ? 32 : 128, length = random_between(w->r, at_least, bits);
+	unsigned int bits = family == FAMILY_4 ? 32 : 128, length = random_below(w->r, bits + 1);
 	static const uint8_t usual4[] = { 0, 8, 9, 16, 24, 25, 31, 32 }, usual6[] = { 0, 10, 32, 48, 63, 64, 65, 127, 128 };
 	uint8_t b[16];
 
-	if (at_least == 0 && random_chance(w->r, 80))
+	if (random_chance(w->r, 80))
 		length = family == FAMILY_4 ? random_pick(w->r, usual4) : random_pick(w->r, usual6);
 	memcpy(b, pick_address(w, family), bits / 8);
 	for (unsigned int i = length; i < bits; i++)
@@ -200,19 +200,17 @@ static void put_number_range(struct writer *w, enum value_type type, unsigned in
 	say(w, "%u-%u", lo, hi);
 }
 
-/* A value, prefix or range, as elements of lists and sets may be. `narrow`: few values, as concatenations need. */
-static void put_element(struct writer *w, enum value_type type, unsigned int bits, enum family family, bool narrow)
+/* A value, prefix or range, as elements of lists and sets may be. */
+static void put_element(struct writer *w, enum value_type type, unsigned int bits, enum family family)
 {
 	if (random_chance(w->r, 55) || (!has_order(type) && type != TYPE_ADDR)) {
 		put_value(w, type, bits, family);
 	} else if (type != TYPE_ADDR) {
-		put_number_range(w, type, bits, narrow ? 4 : 0xffffffff);
+		put_number_range(w, type, bits, 0xffffffff);
 	} else {
 		family = family_of(w, family);
-		if (narrow)
-			put_prefix(w, family, family == FAMILY_4 ? 30 : 126);
-		else if (random_chance(w->r, 65))
-			put_prefix(w, family, 0);
+		if (random_chance(w->r, 65))
+			put_prefix(w, family);
 		else
 			put_address_range(w, family);
 	}
@@ -276,8 +274,10 @@ static void put_set_element(struct writer *w, const void *what)
 
 	for (unsigned int i = 0; i < s->n_types; i++) {
 		say(w, "%s", i ? " . " : "");
-		if (s->with_ranges)
-			put_element(w, s->type[i], type_bits(s->type[i]), FAMILY_ANY, s->n_types > 1);
+		if (s->with_ranges && s->n_types == 1)
+			put_element(w, s->type[i], type_bits(s->type[i]), FAMILY_ANY);
+		else if (s->with_ranges && s->type[i] == TYPE_PORT && random_chance(w->r, 30))
+			put_number_range(w, TYPE_PORT, 16, 4); /* each port of it is an element */
 		else
 			put_value(w, s->type[i], type_bits(s->type[i]), FAMILY_ANY);
 	}
@@ -347,7 +347,7 @@ static void put_field_element(struct writer *w, const void *what)
 {
 	enum field field = *(const enum field *)what;
 
-	put_element(w, field_info[field].type, field_info[field].bits, field_family(field), false);
+	put_element(w, field_info[field].type, field_info[field].bits, field_family(field));
 }
 
 static void put_field_value(struct writer *w, enum field field)
@@ -392,17 +392,31 @@ static void put_tcp_flags(struct writer *w)
 	say(w, "tcp flags %s", random_pick(w->r, conditions));
 }
 
-/* (field & mask): numbers and IPv4 addresses. */
+static void put_masked_address(struct writer *w, enum field field)
+{
+	enum family family = family_of(w, field_family(field));
+	unsigned int bytes = family == FAMILY_4 ? 4 : 16;
+	uint8_t mask[16], value[16];
+
+	for (unsigned int i = 0; i < bytes; i++)
+		mask[i] = random_chance(w->r, 70) ? 0xff : random_below(w->r, 256);
+	memcpy(value, pick_address(w, family), bytes);
+	for (unsigned int i = 0; i < bytes; i++)
+		value[i] &= mask[i];
+	say(w, "%s & ", field_info[field].words);
+	put_address_bytes(w, mask, family);
+	say(w, random_chance(w->r, 70) ? " == " : " != ");
+	put_address_bytes(w, value, family);
+}
+
+/* (field & mask): numbers and addresses. */
 static bool put_masked(struct writer *w, enum field field)
 {
 	const struct field_info *f = &field_info[field];
 	uint32_t most = f->bits >= 32 ? 0xffffffffu : (1u << f->bits) - 1, mask, n;
 
-	if (field == FIELD_IP_SADDR || field == FIELD_IP_DADDR) {
-		const uint8_t *b = random_pick(w->r, pool_ipv4);
-
-		say(w, "%s & 255.255.0.%u %s %u.%u.0.%u", f->words, 255u, random_chance(w->r, 70) ? "==" : "!=", b[0], b[1],
-		    b[3]);
+	if (f->type == TYPE_ADDR) {
+		put_masked_address(w, field);
 		return true;
 	}
 	if (f->bits > 32 || (f->type != TYPE_INT && f->type != TYPE_PORT && f->type != TYPE_MARK && f->type != TYPE_DSCP))
@@ -453,7 +467,7 @@ static void put_field_condition(struct writer *w)
 	} else if (form < 45 && f->type == TYPE_ADDR) {
 		say(w, "%s %s", f->words, maybe_not(w));
 		if (random_chance(w->r, 70))
-			put_prefix(w, family_of(w, field_family(field)), 0);
+			put_prefix(w, family_of(w, field_family(field)));
 		else
 			put_address_range(w, family_of(w, field_family(field)));
 	} else if (form < 70) {
@@ -499,8 +513,12 @@ static void put_joined_element(struct writer *w, const void *what)
 	const enum field *field = what;
 
 	for (unsigned int i = 0; i < 2; i++) {
-		say(w, "%s", i ? " . " : "");
-		put_element(w, field_info[field[i]].type, field_info[field[i]].bits, field_family(field[i]), false);
+		if (i == 0) { /* only the last part may be more than one value */
+			put_field_value(w, field[i]);
+			say(w, " . ");
+		} else {
+			put_field_element(w, &field[i]);
+		}
 	}
 }
 
