@@ -20,6 +20,7 @@ const struct option_info option_info[OPTION_MAX] = {
 	[OPTION_JSON] = { "json", NULL, "print JSON, errors included" },
 	[OPTION_BPFFS] = { "bpffs", "DIR", "where the pinned state lives (" WEIR_ROOT_DEFAULT ", or $WEIR_BPFFS)" },
 	[OPTION_HELP] = { "help", NULL, "print help and exit" },
+	[OPTION_VERSION] = { "version", NULL, "print the version and exit" },
 	[OPTION_OFFLINE] = { "offline", NULL, "compare with nothing loaded, or with --against; needs no root" },
 	[OPTION_AGAINST] = { "against", "OLD", "with --offline: compare with this rule file" },
 	[OPTION_FORCE] = { "force", NULL, "replace an XDP program that is not weir's" },
@@ -259,12 +260,14 @@ static int run_words(struct run *run, int argc, char **argv)
 {
 	int first, words;
 
-	first = options_parse(run, argc, argv, "+", OPTIONS_GLOBAL);
+	first = options_parse(run, argc, argv, "+", OPTIONS_GLOBAL | OPTION_BIT(OPTION_VERSION));
 	if (first < 0)
 		return EXIT_USAGE;
 	if (first == argc) {
 		if (run->value[OPTION_HELP])
 			return cmd_help(run);
+		if (run->value[OPTION_VERSION])
+			return cmd_version(run);
 		diag_error(&run->diag, NOWHERE, "a command is missing");
 		diag_hint(&run->diag, "'weir help' lists the commands");
 		return EXIT_USAGE;

@@ -26,6 +26,8 @@ enum option_id {
 	OPTION_JSON,
 	OPTION_BPFFS,
 	OPTION_HELP,
+	/* in place of a command */
+	OPTION_VERSION,
 	/* of some */
 	OPTION_OFFLINE,
 	OPTION_AGAINST,

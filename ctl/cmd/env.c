@@ -77,7 +77,6 @@ int file_read(const char *path, char **ret_text, size_t *ret_length)
 static int world_read(void *context, const char *path, char **ret_text, size_t *ret_length)
 {
 	struct world *world = context;
-	int rc;
 
 	if (!strcmp(path, "-")) {
 		/* The rules and a set cannot both come from there. */
@@ -85,10 +84,7 @@ static int world_read(void *context, const char *path, char **ret_text, size_t *
 			return -EBUSY;
 		world->stdin_taken = true;
 	}
-	rc = file_read(path, ret_text, ret_length);
-	if (rc && !strcmp(path, world->file))
-		world->file_error = -rc;
-	return rc;
+	return file_read(path, ret_text, ret_length);
 }
 
 static int world_glob(void *context, const char *pattern, char ***ret_paths, size_t *ret_n)

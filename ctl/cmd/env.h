@@ -2,15 +2,14 @@
 /* How the rule language reaches the real world. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "../lang/policy.h"
 
 /* What happened while a rule file was read. */
 struct world {
-	const char *file;  /* the rule file; "-" is standard input */
-	int file_error;    /* why it could not be read: a positive errno, or 0 */
-	bool stdin_taken;
+	bool stdin_taken; /* by the rules or by a set: there is nothing left for another one */
 };
 
 struct lang_env world_env(struct world *world);

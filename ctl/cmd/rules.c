@@ -11,7 +11,7 @@
 
 int rules_parse(const char *file, struct diag *diag, struct rules *ret)
 {
-	struct world world = { .file = file };
+	struct world world = { 0 };
 	struct lang_env env = world_env(&world);
 	struct rules rules = { 0 };
 	int rc;
@@ -20,7 +20,7 @@ int rules_parse(const char *file, struct diag *diag, struct rules *ret)
 	if (rc == -ENOMEM)
 		diag->out_of_memory = true;
 	if (rc)
-		return rc == -EINVAL && !world.file_error ? EXIT_REJECTED : EXIT_FAILED;
+		return rc == -EINVAL ? EXIT_REJECTED : EXIT_FAILED;
 	rules.devices = device_env_plain(rules.policy);
 	rules.set_slot = set_slots_plain(rules.policy);
 	if (!rules.devices || !rules.set_slot || counter_plan_plain(&rules.counters, rules.policy)) {

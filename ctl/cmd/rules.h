@@ -20,7 +20,7 @@ struct rules {
 	struct image *image;
 };
 
-/* Both return enum exit_code: EXIT_DONE, EXIT_FAILED where the file cannot be read, EXIT_REJECTED. */
+/* Both return enum exit_code: EXIT_REJECTED where the file is wrong or cannot be read. */
 int rules_parse(const char *file, struct diag *diag, struct rules *ret);
 int rules_compile(struct rules *rules, struct diag *diag);
 void rules_clear(struct rules *rules);
