@@ -143,8 +143,8 @@ check-asan: ## the unit tests under AddressSanitizer and UBSan
 	@$(SUB) B=.build-asan SAN='-fsanitize=address,undefined -fno-omit-frame-pointer' all tests
 	@B=.build-asan netns-tests/run unit bpf
 
-differential: all tests ## as root: XDP = TC = model on N random packets (N=1000000)
-	@$(B)/tests/t-differential $(if $(N),-n $(N))
+differential: all tests ## as root: XDP = TC = model on N random packets, 500 a policy (N=1000000)
+	@$(B)/tests/t-differential $$(($(or $(N),1000000) / 500)) 500 $(SEED)
 
 soak: ## as root: the long forms of the tests
 	@$(SUB) soak-apply soak-kill

@@ -50,7 +50,9 @@ echo '#include "bpf/abi.h"' | gcc -std=gnu11 -Wall -Wextra -Werror -I. -x c -fsy
 
 mapfile -t sources < <(find bpf ctl netns-tests -name '*.[ch]' | sort)
 if command -v clang-format-19 >/dev/null; then
-	clang-format-19 --dry-run -Werror "${sources[@]}" || say 'format differs; run make fmt'
+	for file in "${sources[@]}"; do
+		clang-format-19 --dry-run -Werror "$file" 2>/dev/null || say "$file: format differs; run make fmt"
+	done
 else
 	echo 'lint: no clang-format-19 here: format not checked'
 fi
