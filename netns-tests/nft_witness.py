@@ -16,6 +16,7 @@ number in its last bytes, behind the IP packet.
 """
 import ipaddress
 import random
+import re
 import struct
 import subprocess
 import sys
@@ -195,6 +196,20 @@ class Set:
         return text, ("meta l4proto { tcp, udp, sctp } " if self.kind == "pair" else "") + text
 
 
+# nft refuses a rule that asks for two protocols of one layer; weir warns that it never matches.
+LAYERS = [
+    {"ip": "ip", "ip6": "ip6", "frag": "ip6", "icmp": "ip", "icmpv6": "ip6", "vlan": "vlan", "protocol": "protocol"},
+    {"tcp": "tcp", "udp": "udp", "sctp": "sctp", "th": "th", "icmp": "icmp", "icmpv6": "icmpv6", "l4proto": "l4proto",
+     "protocol": "protocol", "nexthdr": "nexthdr"},
+]
+
+
+def together(nft_parts):
+    """nft takes these in one rule."""
+    words = re.sub(r"{.*?}", "", " ".join(nft_parts)).split()
+    return all(len({layer[word] for word in words if word in layer}) <= 1 for layer in LAYERS)
+
+
 class Policy:
     """One policy in both languages."""
 
@@ -212,9 +227,11 @@ class Policy:
         parts = []
         for _ in range(1 if r.random() < 0.6 else r.randint(2, 3)):
             if self.sets and r.random() < 0.25:
-                parts.append(r.choice(self.sets).condition(r))
+                part = r.choice(self.sets).condition(r)
             else:
-                parts.append(r.choice(makers)(r))
+                part = r.choice(makers)(r)
+            if not parts or together([p[1] for p in parts] + [part[1]]):
+                parts.append(part)
         return " ".join(p[0] for p in parts), " ".join(p[1] for p in parts), r.choice(["accept", "drop"])
 
     def weir(self):
