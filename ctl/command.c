@@ -105,8 +105,9 @@ static int options_parse(struct run *run, int argc, char **argv, const char *mod
 
 	for (enum option_id i = 0; i < OPTION_MAX; i++)
 		if (allowed & OPTION_BIT(i))
-			longs[n++] = (struct option){ option_info[i].name, option_info[i].value ? required_argument : no_argument,
-						      NULL, 256 + (int)i };
+			longs[n++] = (struct option){ option_info[i].name,
+						      option_info[i].value ? required_argument : no_argument, NULL,
+						      256 + (int)i };
 	snprintf(shorts, sizeof(shorts), "%s:h", mode);
 	optind = 0;
 	opterr = 0;
@@ -131,7 +132,8 @@ static int options_parse(struct run *run, int argc, char **argv, const char *mod
 		}
 		if (c == '?') {
 			if (optopt >= 256)
-				diag_error(&run->diag, NOWHERE, "option '--%s' takes no value", option_info[optopt - 256].name);
+				diag_error(&run->diag, NOWHERE, "option '--%s' takes no value",
+					   option_info[optopt - 256].name);
 			else
 				unknown_option(run, word, allowed);
 			return -1;
@@ -171,7 +173,8 @@ static void unknown_command(struct run *run, const char *word, const char *secon
 		if (!strncmp(c->name, word, length) && c->name[length] == ' ') {
 			size_t used = strlen(members);
 
-			snprintf(members + used, sizeof(members) - used, "%s%s", used ? ", " : "", c->name + length + 1);
+			snprintf(members + used, sizeof(members) - used, "%s%s", used ? ", " : "",
+				 c->name + length + 1);
 		}
 	if (*members && !second) {
 		diag_error(&run->diag, NOWHERE, "'%s' needs one of: %s", word, members);
@@ -213,7 +216,8 @@ static bool operands_fit(struct run *run)
 
 	for (enum option_id i = 0; i < OPTION_MAX; i++)
 		if (c->required & OPTION_BIT(i) && !run->value[i]) {
-			diag_error(&run->diag, NOWHERE, "'%s' needs --%s %s", c->name, option_info[i].name, option_info[i].value);
+			diag_error(&run->diag, NOWHERE, "'%s' needs --%s %s", c->name, option_info[i].name,
+				   option_info[i].value);
 			return false;
 		}
 	if (run->n_operands < c->least)
@@ -221,7 +225,8 @@ static bool operands_fit(struct run *run)
 	else if (run->n_operands > c->most)
 		problem = "that is too much";
 	if (problem)
-		diag_error(&run->diag, NOWHERE, "'%s' takes %s: %s", c->name, *c->args ? c->args : "no arguments", problem);
+		diag_error(&run->diag, NOWHERE, "'%s' takes %s: %s", c->name, *c->args ? c->args : "no arguments",
+			   problem);
 	return !problem;
 }
 
@@ -248,8 +253,10 @@ static int dispatch(struct run *run)
 	if (!operands_fit(run))
 		return EXIT_USAGE;
 	if (!rootless && !may_load()) {
-		diag_error(&run->diag, NOWHERE,
-			   "cannot run '%s': it needs root (or the capabilities CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON)", c->name);
+		diag_error(
+			&run->diag, NOWHERE,
+			"cannot run '%s': it needs root (or the capabilities CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON)",
+			c->name);
 		return EXIT_FAILED;
 	}
 	return c->run(run);
@@ -274,7 +281,8 @@ static int run_words(struct run *run, int argc, char **argv)
 	}
 	run->command = words_find(argc - first, argv + first, &words);
 	if (!run->command) {
-		unknown_command(run, argv[first], first + 1 < argc && argv[first + 1][0] != '-' ? argv[first + 1] : NULL);
+		unknown_command(run, argv[first],
+				first + 1 < argc && argv[first + 1][0] != '-' ? argv[first + 1] : NULL);
 		return EXIT_USAGE;
 	}
 	/* The last word of the command stands where getopt expects a program's name. */

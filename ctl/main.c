@@ -3,10 +3,11 @@
 #include "command.h"
 #include "cmd/cmd.h"
 
+/* clang-format off */
 const struct command commands[] = {
 	{ "check", cmd_check, "FILE", "parse and check a rule file; say its size and cost", .least = 1, .most = 1 },
 	{ "plan", cmd_plan, "FILE", "show what apply would change", .needs_root = true,
-	  .rootless = OPTION_BIT(OPTION_OFFLINE),
+	  .rootless = OPTION_BIT(OPTION_OFFLINE) | OPTION_BIT(OPTION_AGAINST),
 	  .options = OPTION_BIT(OPTION_OFFLINE) | OPTION_BIT(OPTION_AGAINST), .least = 1, .most = 1 },
 	{ "apply", cmd_apply, "FILE", "replace the running rules in one step", .needs_root = true,
 	  .options = OPTION_BIT(OPTION_FORCE), .least = 1, .most = 1 },
@@ -38,6 +39,7 @@ const struct command commands[] = {
 	{ "version", cmd_version, "", "print the version", .most = 0 },
 	{ 0 },
 };
+/* clang-format on */
 
 int main(int argc, char **argv)
 {

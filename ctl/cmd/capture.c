@@ -14,7 +14,7 @@ struct capture {
 	char *path;
 	int dlt;
 	enum capture_link link;
-	uint64_t n;       /* packets read */
+	uint64_t n;	    /* packets read */
 	uint8_t *rewritten; /* cooked frames with their made-up header */
 	size_t capacity;
 };
@@ -62,8 +62,8 @@ int capture_open(struct capture **ret, const char *path, struct diag *diag)
 	if (link_of(capture->dlt, &capture->link)) {
 		const char *name = pcap_datalink_val_to_name(capture->dlt);
 
-		diag_error(diag, (struct location){ 0 }, "cannot judge the capture '%s': its link type is %s (%d)", shown,
-			   name ? name : "unknown", capture->dlt);
+		diag_error(diag, (struct location){ 0 }, "cannot judge the capture '%s': its link type is %s (%d)",
+			   shown, name ? name : "unknown", capture->dlt);
 		diag_hint(diag, "one of: Ethernet, raw IP, Linux cooked; capture on the device itself");
 		capture_close(capture);
 		return -EPROTONOSUPPORT;
@@ -125,7 +125,8 @@ int capture_next(struct capture *capture, struct capture_frame *ret, struct diag
 		return diag_error(diag, (struct location){ 0 }, "cannot read packet %llu of the capture '%s': %s",
 				  (unsigned long long)capture->n + 1, capture->path, pcap_geterr(capture->pcap));
 	capture->n++;
-	frame = (struct capture_frame){ bytes, header->caplen, header->len > header->caplen ? header->len : header->caplen };
+	frame = (struct capture_frame){ bytes, header->caplen,
+					header->len > header->caplen ? header->len : header->caplen };
 	if (capture->link == CAPTURE_COOKED && rewrite_cooked(capture, &frame))
 		return diag_oom(diag);
 	*ret = frame;

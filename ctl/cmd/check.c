@@ -9,7 +9,7 @@
 #include "rules.h"
 
 /* What a step and a look-up cost on an ordinary machine; good for comparing rule files, not for promises. */
-#define STEP_NS   3
+#define STEP_NS	  3
 #define LOOKUP_NS 40
 
 static void say_devices(struct out *out, const struct policy *policy, const struct filter *filter)
@@ -38,7 +38,8 @@ static void say_filter(struct out *out, const struct rules *rules, size_t n)
 	out_string(out, "name", filter->name);
 	out_string(out, "hook", hook_name(hook_of(filter->hook)));
 	out_bool(out, "generic", filter->generic);
-	out_text(out, "filter %s: %s%s on ", filter->name, hook_name(hook_of(filter->hook)), filter->generic ? " generic" : "");
+	out_text(out, "filter %s: %s%s on ", filter->name, hook_name(hook_of(filter->hook)),
+		 filter->generic ? " generic" : "");
 	say_devices(out, rules->policy, filter);
 	out_text(out, "; %zu rule%s, default %s\n", filter->n_rules, filter->n_rules == 1 ? "" : "s",
 		 verdict_name(filter->default_verdict));

@@ -75,9 +75,9 @@ int set_delta(const struct policy *old_policy, const struct set *old, const stru
 	if (!x || !y)
 		goto out;
 	while (i < old->n_elements || j < new->n_elements) {
-		int order = i == old->n_elements ? 1 :
-			    j == new->n_elements ? -1 :
-						   compare_parts(&x[i], &y[j], (void *)new);
+		int order = i == old->n_elements   ? 1
+			    : j == new->n_elements ? -1
+						   : compare_parts(&x[i], &y[j], (void *)new);
 
 		delta.removed += order < 0;
 		delta.added += order > 0;

@@ -50,7 +50,9 @@ static int diff_middle(struct steps *steps, char *const *old, size_t n_old, char
 		for (j = n_new; j-- > 0;) {
 			uint16_t down = length[(i + 1) * width + j], right = length[i * width + j + 1];
 
-			length[i * width + j] = SAME(i, j) ? length[(i + 1) * width + j + 1] + 1 : down > right ? down : right;
+			length[i * width + j] = SAME(i, j)     ? length[(i + 1) * width + j + 1] + 1
+						: down > right ? down
+							       : right;
 		}
 	for (i = j = 0; i < n_old || j < n_new;) {
 		if (i < n_old && j < n_new && SAME(i, j)) {

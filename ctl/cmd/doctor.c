@@ -30,8 +30,8 @@ static int say_probes(struct run *run)
 	}
 	out_array(run->out, "probes");
 	for (size_t i = 0; i < n; i++) {
-		out_text(run->out, "%-16s %-8s%s%s\n", probes[i].name, words[probes[i].state], *probes[i].detail ? " " : "",
-			 probes[i].detail);
+		out_text(run->out, "%-16s %-8s%s%s\n", probes[i].name, words[probes[i].state],
+			 *probes[i].detail ? " " : "", probes[i].detail);
 		out_object(run->out, NULL);
 		out_string(run->out, "name", probes[i].name);
 		out_string(run->out, "state", words[probes[i].state]);
@@ -62,9 +62,10 @@ static void say_strangers(struct run *run, const struct attachment *attachments,
 		struct diag ignored;
 
 		diag_init(&ignored);
-		if (!link_get(i->if_name, &link, &ignored) && link.xdp_prog_id && !xdp_of(attachments, n, i->if_index)) {
-			out_text(run->out, "%-16s other    XDP program %u is not weir's: apply needs --force there\n", i->if_name,
-				 link.xdp_prog_id);
+		if (!link_get(i->if_name, &link, &ignored) && link.xdp_prog_id &&
+		    !xdp_of(attachments, n, i->if_index)) {
+			out_text(run->out, "%-16s other    XDP program %u is not weir's: apply needs --force there\n",
+				 i->if_name, link.xdp_prog_id);
 			out_object(run->out, NULL);
 			out_string(run->out, "device", i->if_name);
 			out_string(run->out, "hook", hook_name(HOOK_XDP));
@@ -84,7 +85,8 @@ static void say_attachments(struct run *run, const struct attachment *attachment
 	for (size_t i = 0; i < n; i++) {
 		const struct attachment *a = &attachments[i];
 
-		out_text(run->out, "%-16s %-8s %s, %s\n", a->device, a->gone ? "gone" : "ours", hook_name(a->hook), a->how);
+		out_text(run->out, "%-16s %-8s %s, %s\n", a->device, a->gone ? "gone" : "ours", hook_name(a->hook),
+			 a->how);
 		out_object(run->out, NULL);
 		out_string(run->out, "device", a->device);
 		out_integer(run->out, "ifindex", a->ifindex);
@@ -112,8 +114,8 @@ int cmd_doctor(struct run *run)
 			 (unsigned long long)root_running(root)->generation, run->bpffs);
 	} else {
 		out_null(run->out, "generation");
-		out_text(run->out, "%-16s %-8s nothing is loaded under '%s'\n", "rules", rc && rc != -ENOENT ? "unknown" : "no",
-			 run->bpffs);
+		out_text(run->out, "%-16s %-8s nothing is loaded under '%s'\n", "rules",
+			 rc && rc != -ENOENT ? "unknown" : "no", run->bpffs);
 	}
 	if (rc && rc != -ENOENT)
 		code = EXIT_FAILED;

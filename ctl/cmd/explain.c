@@ -22,7 +22,7 @@ struct explain {
 	struct capture *capture;
 	struct runner *runner; /* NULL: the device has no filter on this hook */
 	struct weir_root *root;
-	struct rules rules;    /* with --rules */
+	struct rules rules; /* with --rules */
 	/* of the rules or of the running ones */
 	const struct policy *policy;
 	struct device_env *devices; /* a copy */
@@ -75,11 +75,13 @@ static int cooked_check(struct run *run, const struct filter *filter)
 			const struct item *item = &filter->rules[r].items[i];
 
 			for (unsigned int n = 0; item->kind == ITEM_CONDITION && n < item->condition.n_fields; n++)
-				if (item->condition.field[n] == FIELD_ETHER_SADDR || item->condition.field[n] == FIELD_ETHER_DADDR) {
-					diag_error(&run->diag, NOWHERE,
-						   "the capture is of all devices at once ('cooked') and has no Ethernet "
-						   "addresses, but filter '%s' matches them",
-						   filter->name);
+				if (item->condition.field[n] == FIELD_ETHER_SADDR ||
+				    item->condition.field[n] == FIELD_ETHER_DADDR) {
+					diag_error(
+						&run->diag, NOWHERE,
+						"the capture is of all devices at once ('cooked') and has no Ethernet "
+						"addresses, but filter '%s' matches them",
+						filter->name);
 					diag_hint(&run->diag, "capture on the device itself");
 					return EXIT_FAILED;
 				}

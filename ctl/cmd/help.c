@@ -49,7 +49,9 @@ static int help_command(struct out *out, const struct command *command)
 	if (!usage)
 		return EXIT_FAILED;
 	out_text(out, "usage: %s\n\n%s.%s\n\noptions:\n", usage, command->help,
-		 !command->needs_root ? "" : command->rootless ? " Needs root, unless --offline is given." : " Needs root.");
+		 !command->needs_root ? ""
+		 : command->rootless  ? " Needs root, unless --offline is given."
+				      : " Needs root.");
 	out_string(out, "command", command->name);
 	out_string(out, "usage", usage);
 	out_string(out, "help", command->help);
@@ -62,8 +64,9 @@ static int help_command(struct out *out, const struct command *command)
 
 static int help_all(struct out *out)
 {
-	out_text(out, "usage: weir COMMAND [OPTION...] [ARGUMENT...]\n\n"
-		      "weir is a firewall: a rule file becomes XDP and TC programs, swapped in one step.\n\ncommands:\n");
+	out_text(out,
+		 "usage: weir COMMAND [OPTION...] [ARGUMENT...]\n\n"
+		 "weir is a firewall: a rule file becomes XDP and TC programs, swapped in one step.\n\ncommands:\n");
 	out_array(out, "commands");
 	for (const struct command *c = commands; c->name; c++) {
 		char *usage = command_usage(c);

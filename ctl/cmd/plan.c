@@ -61,8 +61,8 @@ static void say_properties(struct plan *plan, const struct filter *old, const st
 	if ((old && !old_devices) || (new && !new_devices))
 		plan->rc = -ENOMEM;
 	out_array(plan->out, "properties");
-#define SAY(name, value) say_property(plan, name, old ? value(old) : NULL, new ? value(new) : NULL)
-#define DEFAULT(filter)   verdict_name(filter->default_verdict)
+#define SAY(name, value)  say_property(plan, name, old ? value(old) : NULL, new ? value(new) : NULL)
+#define DEFAULT(filter)	  verdict_name(filter->default_verdict)
 #define MALFORMED(filter) verdict_name(filter->malformed)
 #define FRAGMENTS(filter) verdict_name(filter->fragments)
 #define COUNTERS(filter)  (filter->rule_counters ? "on" : "off")
@@ -78,7 +78,8 @@ static void say_properties(struct plan *plan, const struct filter *old, const st
 	free(new_devices);
 }
 
-static void say_rule(struct plan *plan, char sign, const struct policy *policy, const struct rule *rule, const char *text)
+static void say_rule(struct plan *plan, char sign, const struct policy *policy, const struct rule *rule,
+		     const char *text)
 {
 	out_text(plan->out, "  %c %4u %s\n", sign, rule->loc.line, text);
 	out_object(plan->out, NULL);
@@ -116,8 +117,8 @@ static void texts_free(char **texts, const struct filter *filter)
 static bool properties_same(const struct plan *plan, const struct filter *old, const struct filter *new)
 {
 	if (old->hook != new->hook || old->generic != new->generic || old->default_verdict != new->default_verdict ||
-	    old->malformed != new->malformed || old->fragments != new->fragments || old->rule_counters != new->rule_counters ||
-	    old->n_devices != new->n_devices)
+	    old->malformed != new->malformed || old->fragments != new->fragments ||
+	    old->rule_counters != new->rule_counters || old->n_devices != new->n_devices)
 		return false;
 	for (size_t i = 0; i < old->n_devices; i++)
 		if (old->devices[i].optional != new->devices[i].optional ||
@@ -203,7 +204,8 @@ static void say_type(struct plan *plan, const struct set *old, const struct set 
 static void say_counts(struct plan *plan, const struct set_delta *delta)
 {
 	if (delta->known) {
-		out_text(plan->out, ", %zu element%s added, %zu removed", delta->added, delta->added == 1 ? "" : "s", delta->removed);
+		out_text(plan->out, ", %zu element%s added, %zu removed", delta->added, delta->added == 1 ? "" : "s",
+			 delta->removed);
 		out_integer(plan->out, "added", delta->added);
 		out_integer(plan->out, "removed", delta->removed);
 	} else {

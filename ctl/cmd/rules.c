@@ -85,7 +85,8 @@ int running_open(struct run *run, struct weir_root **ret_root, const struct runn
 	if (!rc)
 		root_close(root);
 	if (!rc || rc == -ENOENT) {
-		diag_error(&run->diag, NOWHERE, "cannot read the running rules: nothing is loaded under '%s'", run->bpffs);
+		diag_error(&run->diag, NOWHERE, "cannot read the running rules: nothing is loaded under '%s'",
+			   run->bpffs);
 		diag_hint(&run->diag, "'weir apply FILE' loads rules");
 	}
 	return EXIT_FAILED;

@@ -64,7 +64,8 @@ static int parse_text(struct run *run, struct target *target, const char *origin
 	if (rc == -ENOMEM)
 		diag_oom(&run->diag);
 	if (!rc && policy->n_devices > n_devices) {
-		diag_error(&run->diag, NOWHERE, "the running rules do not know the device '%s'", policy->devices[n_devices]);
+		diag_error(&run->diag, NOWHERE, "the running rules do not know the device '%s'",
+			   policy->devices[n_devices]);
 		diag_hint(&run->diag, "name it in the rule file and apply that");
 		rc = -EINVAL;
 	}
@@ -124,8 +125,8 @@ static int change(struct run *run, struct target *target, change_function functi
 		diag_oom(&run->diag);
 	if (rc)
 		return EXIT_FAILED;
-	out_text(run->out, "set %s: %zu added, %zu deleted, %zu unchanged\n", target->set->name, done.added, done.deleted,
-		 done.unchanged);
+	out_text(run->out, "set %s: %zu added, %zu deleted, %zu unchanged\n", target->set->name, done.added,
+		 done.deleted, done.unchanged);
 	out_string(run->out, "set", target->set->name);
 	out_integer(run->out, "added", done.added);
 	out_integer(run->out, "deleted", done.deleted);
@@ -236,7 +237,8 @@ out:
 
 /* ---- list ---- */
 
-static int list_one(struct run *run, struct weir_root *root, const struct policy *policy, const struct set *set, bool content)
+static int list_one(struct run *run, struct weir_root *root, const struct policy *policy, const struct set *set,
+		    bool content)
 {
 	struct range *elements = NULL;
 	size_t n = 0;

@@ -26,8 +26,8 @@ static void say_outcome(void *context, const struct test_outcome *outcome)
 		out_text(tally->out, "ok   %s\n", test->name);
 	} else {
 		tally->failed++;
-		out_text(tally->out, "FAIL %s\n     %s:%u: expected %s, got %s\n", test->name, file, test->expect_loc.line,
-			 outcome->want, outcome->got);
+		out_text(tally->out, "FAIL %s\n     %s:%u: expected %s, got %s\n", test->name, file,
+			 test->expect_loc.line, outcome->want, outcome->got);
 	}
 	out_object(tally->out, NULL);
 	out_string(tally->out, "name", test->name);

@@ -16,7 +16,7 @@
 struct watch {
 	struct run *run;
 	struct weir_root *names; /* whose rules the numbers in events mean; opened again when another generation runs */
-	int64_t offset_ns;       /* from the monotonic clock to the calendar */
+	int64_t offset_ns;	 /* from the monotonic clock to the calendar */
 };
 
 static volatile int stop;
@@ -157,8 +157,10 @@ static void say_headers(struct watch *watch, const struct running *running, cons
 static void say_rule(struct watch *watch, const struct running *running, const struct event *event)
 {
 	const struct policy *policy = running ? running->policy : NULL;
-	const struct filter *filter = policy && event->filter < policy->n_filters ? &policy->filters[event->filter] : NULL;
-	const char *prefix = policy && event->prefix < policy->n_log_prefixes ? policy->log_prefixes[event->prefix] : NULL;
+	const struct filter *filter =
+		policy && event->filter < policy->n_filters ? &policy->filters[event->filter] : NULL;
+	const char *prefix =
+		policy && event->prefix < policy->n_log_prefixes ? policy->log_prefixes[event->prefix] : NULL;
 	struct out *out = watch->run->out;
 
 	out_string(out, "filter", filter ? filter->name : NULL);

@@ -22,9 +22,9 @@ struct out_value {
 
 struct out {
 	const struct out_writer *writer;
-	bool lines;    /* a record a line instead of one document */
-	bool failed;   /* stdout took no more; error says why */
-	int error;     /* errno of that */
+	bool lines;  /* a record a line instead of one document */
+	bool failed; /* stdout took no more; error says why */
+	int error;   /* errno of that */
 };
 
 struct out_writer {
