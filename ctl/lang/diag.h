@@ -30,6 +30,7 @@ struct diag {
 	size_t n_errors, n_warnings;
 	size_t n_dropped; /* problems beyond DIAG_MOST, counted only */
 	bool out_of_memory;
+	bool last_dropped; /* the last problem was only counted: hints go nowhere */
 	/* The texts that locations point into, so that the caret line can be shown. Copies, owned. */
 	struct diag_source {
 		char *name;

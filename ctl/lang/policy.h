@@ -297,6 +297,7 @@ struct policy {
 	const struct source *sources; /* the rule file and its includes, not the element files of sets */
 	size_t n_sources;
 	struct arena *arena;
+	struct lang_private *private; /* the library's own; NULL in a policy made by hand */
 };
 
 /* How the library reaches the world: it makes no system call itself. Any member may be NULL. */

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0
+/* `set NAME { ... }`: elements and statements about them, in any order. */
+#include <string.h>
+
+#include "parse.h"
+#include "words.h"
+
+static bool stated_twice(struct parser *p, const char *what, struct location here, struct location there)
+{
+	if (!there.file)
+		return false;
+	diag_error(p->l->diag, here, "%s is stated twice", what);
+	diag_other(p->l->diag, there);
+	return true;
+}
+
+static bool parse_type(struct parser *p, struct set_entry *entry)
+{
+	struct location loc = p->tok.loc;
+	struct set *set = &entry->set;
+
+	parser_next(p);
+	if (stated_twice(p, "the type", loc, entry->type_loc))
+		return false;
+	entry->type_loc = loc;
+	do {
+		const char *weir_name;
+
+		if (set->n_types == CONCAT_MAX) {
+			diag_error(p->l->diag, p->tok.loc, "a concatenation has at most %d parts", CONCAT_MAX);
+			return false;
+		}
+		if (p->tok.kind != T_WORD || !words_type(p->tok.text, p->tok.length, &set->type[set->n_types])) {
+			parser_expected(p,
+					"a type: addr, mac, port, proto, etype, icmp, icmpv6, dscp, iface, user, mark, "
+					"tcpflags, nfproto or int");
+			weir_name = p->tok.kind == T_WORD ? words_nft_type(p->tok.text, p->tok.length) : NULL;
+			if (weir_name)
+				diag_hint(p->l->diag, "did you mean '%s'?", weir_name);
+			return false;
+		}
+		set->n_types++;
+		parser_next(p);
+	} while (parser_accept(p, T_DOT));
+	return parser_expect_end(p, "the type");
+}
+
+static bool parse_elements(struct parser *p, struct set_entry *entry)
+{
+	struct location open;
+
+	parser_next(p);
+	parser_accept(p, T_ASSIGN);
+	open = p->tok.loc;
+	if (!parser_expect(p, T_OPEN, "'{' behind 'elements'") || !parse_raw_list(p, &entry->list, open))
+		return false;
+	entry->set.has_content = true;
+	return parser_expect_end(p, "the elements");
+}
+
+static bool parse_file(struct parser *p, struct set_entry *entry)
+{
+	struct set_file file = { 0 };
+	uint32_t column;
+
+	parser_next(p);
+	file.loc = p->tok.loc;
+	if (token_is(&p->tok, "-")) {
+		file.path = "-";
+		parser_next(p);
+	} else if (p->tok.kind == T_DASH) {
+		file.path = "-";
+		parser_next(p);
+	} else {
+		if (!parse_text(p, "a file name in double quotes, or '-' for standard input", &file.path))
+			return false;
+		if (!*file.path) {
+			diag_error(p->l->diag, file.loc, "an empty file name");
+			return false;
+		}
+		if (strcmp(file.path, "-"))
+			file.path = parser_path(p, file.path);
+	}
+	if (parser_accept_word(p, "column")) {
+		if (p->tok.kind != T_WORD || !value_number(p->tok.text, p->tok.length, &column) || !column ||
+		    column > 1000)
+			return parser_expected(p, "a column number from 1");
+		file.column = column;
+		parser_next(p);
+	}
+	arena_push(p->l->arena, entry->files, entry->n_files, entry->files_capacity) = file;
+	entry->set.has_content = true;
+	return parser_expect_end(p, "'file'");
+}
+
+static bool parse_size(struct parser *p, struct set_entry *entry)
+{
+	struct location loc = p->tok.loc;
+
+	parser_next(p);
+	if (stated_twice(p, "the size", loc, entry->size_loc))
+		return false;
+	entry->size_loc = loc;
+	if (p->tok.kind != T_WORD || !value_number(p->tok.text, p->tok.length, &entry->set.size) || !entry->set.size)
+		return parser_expected(p, "a number of elements behind 'size'");
+	parser_next(p);
+	return parser_expect_end(p, "the size");
+}
+
+/* Statements of nft's sets, and what to say of them. */
+static bool refuse_statement(struct parser *p)
+{
+	static const struct {
+		const char *word, *verdict, *hint;
+	} words[] = {
+		{ "timeout", "is not supported yet", NULL },
+		{ "counter", "is not supported yet", "counters stand in rules" },
+		{ "dynamic", "is not supported yet", NULL },
+		{ "gc-interval", "is not supported yet", NULL },
+		{ "flags", "is not needed", "any set takes prefixes and ranges" },
+		{ "auto-merge", "is not needed", "elements may overlap" },
+		{ "typeof", "is not part of weir", "state the type: type addr" },
+	};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
+		if (!token_is(&p->tok, words[i].word))
+			continue;
+		diag_error(p->l->diag, p->tok.loc, "'%s' %s", words[i].word, words[i].verdict);
+		if (words[i].hint)
+			diag_hint(p->l->diag, "%s", words[i].hint);
+		return true;
+	}
+	return false;
+}
+
+static bool parse_set_statement(struct parser *p, struct set_entry *entry)
+{
+	if (token_is(&p->tok, "type"))
+		return parse_type(p, entry);
+	if (token_is(&p->tok, "elements"))
+		return parse_elements(p, entry);
+	if (token_is(&p->tok, "file"))
+		return parse_file(p, entry);
+	if (token_is(&p->tok, "size"))
+		return parse_size(p, entry);
+	if (refuse_statement(p))
+		return false;
+	if (!parse_raw_element(p, &entry->list))
+		return false;
+	entry->set.has_content = true;
+	if (p->tok.kind != T_COMMA && !parser_at_end_of_statement(p))
+		return parser_expected(p, "',' or '}'");
+	return true;
+}
+
+bool parse_set(struct parser *p)
+{
+	struct location open = p->tok.loc;
+	struct set_entry *entry;
+	struct token name;
+
+	parser_next(p);
+	name = p->tok;
+	if (!parser_expect(p, T_WORD, "a name behind 'set'"))
+		return false;
+	if (!lang_name_ok(p->l, "set", name.text, name.length, name.loc) ||
+	    !parser_expect(p, T_OPEN, "'{' behind the name"))
+		return false;
+	entry = lang_set(p->l, name.text, name.length);
+	if (entry->defined) {
+		diag_error(p->l->diag, name.loc, "set '%s' is defined twice", entry->set.name);
+		diag_other(p->l->diag, entry->set.loc);
+		entry = arena_alloc(p->l->arena, sizeof(*entry)); /* read it all the same, for the errors inside */
+	}
+	entry->defined = true;
+	entry->set.loc = name.loc;
+	for (;;) {
+		while (p->tok.kind == T_NEWLINE || p->tok.kind == T_SEMICOLON || p->tok.kind == T_COMMA)
+			parser_next(p);
+		if (parser_accept(p, T_CLOSE))
+			return true;
+		if (p->tok.kind == T_END) {
+			diag_error(p->l->diag, open, "the block of set '%.*s' does not end", (int)name.length,
+				   name.text);
+			diag_hint(p->l->diag, "expected '}' before the end of the file");
+			return true;
+		}
+		if (!parse_set_statement(p, entry))
+			parser_skip_statement(p);
+	}
+}

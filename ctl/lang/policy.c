@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The library's entry: one file in, one checked policy out. */
+#include "policy.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lang.h"
+
+static void parse_and_check(struct lang *l, const char *name)
+{
+	struct policy *policy = arena_alloc(l->arena, sizeof(*policy));
+
+	policy->arena = l->arena;
+	policy->private = arena_alloc(l->arena, sizeof(*policy->private));
+	policy->private->first_file = (uint16_t)(l->diag->n_sources + 1);
+	l->policy = policy;
+	l->private = policy->private;
+	lang_read_file(l, arena_text(l->arena, name, strlen(name)), (struct location){ 0 });
+	lang_check(l);
+}
+
+int policy_parse_file(struct policy **ret, const char *name, const struct lang_env *env, struct diag *diag)
+{
+	struct lang *l = calloc(1, sizeof(*l));
+	size_t errors = diag->n_errors;
+	struct arena *arena = arena_new();
+	jmp_buf oom;
+	int r;
+
+	if (!l || !arena) {
+		free(l);
+		arena_free(arena);
+		return diag_oom(diag);
+	}
+	l->arena = arena;
+	l->diag = diag;
+	l->env = env;
+	l->errors_before = errors;
+	if (setjmp(oom)) {
+		r = diag_oom(diag);
+	} else {
+		arena_on_oom(arena, &oom);
+		parse_and_check(l, name);
+		r = diag->n_errors > errors ? -EINVAL : diag->out_of_memory ? -ENOMEM : 0;
+	}
+	arena_on_oom(arena, NULL);
+	if (r < 0)
+		arena_free(arena);
+	else
+		*ret = l->policy;
+	free(l->borrowed);
+	free(l);
+	return r;
+}
+
+void policy_free(struct policy *policy)
+{
+	if (policy)
+		arena_free(policy->arena);
+}
+
+const char *policy_location_file(const struct policy *policy, struct location loc)
+{
+	unsigned int first = policy->private ? policy->private->first_file : 1;
+	const char *name, *slash;
+
+	if (loc.file < first || loc.file - first >= policy->n_sources)
+		return "";
+	name = policy->sources[loc.file - first].name;
+	if (!strcmp(name, "-"))
+		return "stdin";
+	slash = strrchr(name, '/');
+	return slash ? slash + 1 : name;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Pieces of canonical text that print.c and print_test.c share. */
+#pragma once
+
+#include "policy.h"
+#include "strbuf.h"
+
+void print_address(struct strbuf *b, const struct value *v, uint8_t family);
+void print_mac(struct strbuf *b, const struct value *v);
+void print_number(struct strbuf *b, enum value_type type, uint32_t number, bool names);
+void print_quoted(struct strbuf *b, const char *text);
+void print_tcp_flags(struct strbuf *b, uint32_t flags, const char *between);
+const char *print_verdict(enum policy_verdict verdict);
+void print_test(struct strbuf *b, const struct policy *policy, const struct test *test);

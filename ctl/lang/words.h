@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Names of numbers, as nft writes them. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "policy.h"
+
+struct named_number {
+	const char *name;
+	uint32_t number;
+};
+
+/* The names of a type, ended by a NULL name; NULL for a type without names. A number's first name is its canonical one. */
+const struct named_number *words_of(enum value_type type);
+bool words_find(enum value_type type, const char *name, size_t length, uint32_t *ret_number);
+const char *words_name(enum value_type type, uint32_t number); /* or NULL */
+bool words_type(const char *name, size_t length, enum value_type *ret_type);
+/* weir's name of a type that nft spells otherwise, or NULL. */
+const char *words_nft_type(const char *name, size_t length);
+
+/* Words with a meaning in a rule, which cannot be names of counters. */
+bool words_reserved(const char *word, size_t length);
+/* What to say of a word of nft's that weir does not have (yet): "is not supported yet"; NULL if it is none. */
+const char *words_unsupported(const char *word, size_t length, const char **ret_hint);
+static inline bool word_is(const char *text, size_t length, const char *word)
+{
+	return __builtin_strlen(word) == length && !__builtin_memcmp(text, word, length);
+}
