@@ -49,9 +49,13 @@ struct image {
 int compile_policy(struct image **ret, const struct compile_input *input, struct diag *diag);
 void image_free(struct image *image);
 
-/* Numbers all counters from 0, for check, explain --rules and tests. */
+/* Numbers all counters from 1 (0 is COUNTER_EVENTS_LOST), for check, explain --rules and tests. */
 int counter_plan_plain(struct counter_plan **ret, const struct policy *policy);
 void counter_plan_free(struct counter_plan *plan);
+/* For plans with history: every rule COUNTER_NONE, n behind the reserved numbers. NULL when memory ends. */
+struct counter_plan *counter_plan_new(const struct policy *policy);
+/* Does the rule count what it decides? *ret_own: has it a `counter` statement of its own? */
+bool counter_plan_wants(const struct filter *filter, const struct rule *rule, bool *ret_own);
 
 /* The elements of a set as keys for its five maps. */
 struct set_image {

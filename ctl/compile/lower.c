@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A rule as nodes. A rule is emitted from its end to its start, so that each item knows where to go on:
+ * a condition that holds goes to the next item, one that does not goes to the next rule (NODE_NEXT).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../bpf/reasons.h"
+#include "program.h"
+
+static enum verdict verdict_of(enum policy_verdict verdict)
+{
+	switch (verdict) {
+	case POLICY_ACCEPT:
+		return VERDICT_ACCEPT;
+	case POLICY_REDIRECT:
+		return VERDICT_REDIRECT;
+	default:
+		return VERDICT_DROP;
+	}
+}
+
+uint32_t lower_default(struct lower_context *c)
+{
+	return program_add(c->program, (struct node){ .op = NODE_VERDICT, .word = verdict_of(c->filter->default_verdict),
+						      .mask = REASON_DEFAULT, .lo = RULE_NONE, .hi = COUNTER_NONE });
+}
+
+/* The lookup that a condition on a named set needs; equal ones share a bit. -ENOSPC or -E2BIG with a problem. */
+int lower_lookup_bit(struct lower_context *c, const struct condition *condition)
+{
+	const struct set *set = condition->set;
+	struct lookup lookup = { .slot = c->input->set_slot[set->number] };
+	struct place place = { 0 };
+
+	for (unsigned int i = 0; i < condition->n_fields; i++) {
+		if (condition->n_fields > 1)
+			place_part(&place, condition->field[i], set->type[i], c->filter->hook);
+		else
+			place_field(&place, condition->field[i], c->filter->hook, false);
+	}
+	if (condition->n_fields > 1) {
+		if (place.n > TUPLE_WORDS) {
+			diag_error(c->diag, condition->loc, "the concatenation takes %u words, at most %d fit", place.n,
+				   TUPLE_WORDS);
+			diag_hint(c->diag, "an address takes 5 words, a MAC 2, everything else 1");
+			return -E2BIG;
+		}
+		lookup.kind = LOOKUP_TUPLE;
+		lookup.count = place.n;
+		for (unsigned int i = 0; i < place.n; i++) {
+			lookup.word[i] = place.word[i];
+			lookup.wmask[i] = place.mask[i];
+			lookup.wshift[i] = place.shift[i];
+		}
+	} else {
+		lookup.kind = set->type[0] == TYPE_ADDR ? LOOKUP_ADDR : set->type[0] == TYPE_MAC ? LOOKUP_MAC : LOOKUP_WORD;
+		lookup.word[0] = place.word[0];
+		lookup.mask = place.mask[0];
+		lookup.shift = place.shift[0];
+		lookup.count = 1;
+	}
+	for (unsigned int i = 0; i < c->head->n_lookups; i++)
+		if (!memcmp(&c->lookups[i], &lookup, sizeof(lookup)))
+			return i;
+	if (c->head->n_lookups == LOOKUPS_PER_FILTER) {
+		diag_error(c->diag, condition->loc, "filter '%s' looks into more than %d sets", c->filter->name,
+			   LOOKUPS_PER_FILTER);
+		diag_hint(c->diag, "the same set looked up by the same field counts once");
+		return -ENOSPC;
+	}
+	c->lookups[c->head->n_lookups] = lookup;
+	return c->head->n_lookups++;
+}
+
+static uint32_t lower_ports(struct program *program, uint32_t yes)
+{
+	static const uint32_t proto[] = { 6, 17, 132 }; /* TCP, UDP, SCTP */
+	struct place place = { .n = 1, .word = { KEY_L4 }, .mask = { UINT32_MAX } };
+	struct spans spans = { 0 };
+	uint32_t entry;
+
+	for (size_t i = 0; i < sizeof(proto) / sizeof(proto[0]); i++)
+		if (spans_add(&spans, &(struct span){ .lo = { proto[i] }, .hi = { proto[i] } }))
+			program->out_of_memory = true;
+	entry = spans_emit(program, &spans, &place, yes, NODE_NEXT);
+	free(spans.at);
+	return entry;
+}
+
+static uint32_t lower_condition(struct program *program, const struct meaning *m, uint32_t yes)
+{
+	uint32_t in = m->negated ? NODE_NEXT : yes, out = m->negated ? yes : NODE_NEXT, entry;
+
+	if (m->is_set) {
+		uint32_t bit = 1u << (m->lookup_bit & 31);
+
+		entry = program_test(program, KEY_SETS0 + (m->lookup_bit >> 5), bit, bit, bit, in, out);
+	} else if (m->two) {
+		uint32_t v4 = spans_emit(program, &m->spans[0], &m->place[0], in, out);
+		uint32_t v6 = spans_emit(program, &m->spans[1], &m->place[1], in, out);
+
+		entry = program_test(program, KEY_FAMILY, UINT32_MAX, 4, 4, v4, v6);
+	} else {
+		entry = spans_emit(program, &m->spans[0], &m->place[0], in, out);
+	}
+	if (m->ports)
+		entry = lower_ports(program, entry);
+	for (size_t i = m->n_guards; i-- > 0;)
+		entry = program_test(program, m->guard[i].word, m->guard[i].mask, m->guard[i].lo, m->guard[i].hi, entry,
+				     NODE_NEXT);
+	return entry;
+}
+
+static uint32_t lower_verdict(struct lower_context *c, size_t number)
+{
+	const struct rule *rule = &c->filter->rules[number];
+	struct node node = { .op = NODE_VERDICT, .word = verdict_of(rule->verdict), .mask = REASON_RULE, .lo = number,
+			     .hi = c->input->counters->rule[c->filter_number][number] };
+
+	if (rule->verdict == POLICY_NONE)
+		return NODE_NEXT;
+	if (rule->verdict == POLICY_REDIRECT)
+		node.yes = c->input->devices[rule->redirect].ifindex;
+	return program_add(c->program, node);
+}
+
+/* meanings: one per item of the rule, filled in here and owned by the caller. */
+int lower_rule(uint32_t *ret_entry, struct lower_context *c, size_t number, struct meaning *meanings)
+{
+	const struct rule *rule = &c->filter->rules[number];
+	uint32_t entry = lower_verdict(c, number);
+	/* A rule without verdict has nothing to count but what its statement says. */
+	for (size_t i = rule->n_items; i-- > 0;) {
+		const struct item *item = &rule->items[i];
+		int bit = 0, r;
+
+		switch (item->kind) {
+		case ITEM_CONDITION:
+			if (item->condition.set) {
+				bit = lower_lookup_bit(c, &item->condition);
+				if (bit < 0)
+					return bit;
+			}
+			for (unsigned int f = 0; f < item->condition.n_fields; f++)
+				if (item->condition.field[f] == FIELD_META_SKUID)
+					c->head->flags |= FILTER_NEEDS_SKUID;
+			r = meaning_of(&meanings[i], &item->condition, c->filter->hook, c->input->devices, bit);
+			if (r)
+				return r;
+			entry = lower_condition(c->program, &meanings[i], entry);
+			break;
+		case ITEM_COUNTER:
+			entry = program_add(c->program,
+					    (struct node){ .op = NODE_COUNT, .yes = entry,
+							   .lo = item->counter.named >= 0 ?
+									 c->input->counters->named[item->counter.named] :
+									 c->input->counters->own[c->filter_number][number] });
+			break;
+		case ITEM_LOG:
+			entry = program_add(c->program, (struct node){ .op = NODE_LOG, .yes = entry, .hi = number,
+								       .lo = item->log.prefix >= 0 ? (uint32_t)item->log.prefix :
+												     RULE_NONE });
+			break;
+		}
+	}
+	*ret_entry = entry;
+	return c->program->out_of_memory ? -ENOMEM : 0;
+}
