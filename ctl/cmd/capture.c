@@ -54,6 +54,11 @@ int capture_open(struct capture **ret, const char *path, struct diag *diag)
 	}
 	capture->pcap = pcap_open_offline(path, reason);
 	if (!capture->pcap) {
+		size_t length = strlen(path);
+
+		/* Some reasons begin with the path, some do not. */
+		if (!strncmp(reason, path, length) && !strncmp(reason + length, ": ", 2))
+			memmove(reason, reason + length + 2, strlen(reason + length + 2) + 1);
 		diag_error(diag, (struct location){ 0 }, "cannot read the capture '%s': %s", shown, reason);
 		capture_close(capture);
 		return -EINVAL;

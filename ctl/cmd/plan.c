@@ -203,15 +203,18 @@ static void say_type(struct plan *plan, const struct set *old, const struct set 
 
 static void say_counts(struct plan *plan, const struct set_delta *delta)
 {
-	if (delta->known) {
-		out_text(plan->out, ", %zu element%s added, %zu removed", delta->added, delta->added == 1 ? "" : "s",
-			 delta->removed);
-		out_integer(plan->out, "added", delta->added);
-		out_integer(plan->out, "removed", delta->removed);
-	} else {
+	if (!delta->known) {
 		out_null(plan->out, "added");
 		out_null(plan->out, "removed");
+		return;
 	}
+	out_integer(plan->out, "added", delta->added);
+	out_integer(plan->out, "removed", delta->removed);
+	out_text(plan->out, "; elements:");
+	if (delta->added || !delta->removed)
+		out_text(plan->out, " +%zu", delta->added);
+	if (delta->removed)
+		out_text(plan->out, " -%zu", delta->removed);
 }
 
 static void plan_set(struct plan *plan, const struct set *old, const struct set *new)

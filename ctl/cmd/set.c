@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "../command.h"
+#include "../lang/strbuf.h"
 #include "../lang/suggest.h"
 #include "../out/out.h"
 #include "env.h"
@@ -59,7 +60,7 @@ static int parse_text(struct run *run, struct target *target, const char *origin
 	/* The policy is that of the running rules, which nobody else uses before root_close(). */
 	struct policy *policy = (struct policy *)target->running->policy;
 	size_t n_devices = policy->n_devices;
-	int rc = elements_parse(&target->list, policy, target->set, origin, text, length, 1, &run->diag);
+	int rc = elements_parse(&target->list, policy, target->set, origin, text, length, 0, &run->diag);
 
 	if (rc == -ENOMEM)
 		diag_oom(&run->diag);
@@ -93,7 +94,8 @@ static int parse_operands(struct run *run, struct target *target)
 {
 	char **elements = run->operands + 1;
 	size_t n = run->n_operands - 1;
-	int code = EXIT_DONE;
+	struct strbuf lines = { 0 };
+	int code;
 
 	if (!n && isatty(STDIN_FILENO)) {
 		diag_error(&run->diag, NOWHERE, "'%s' needs elements: as arguments, or one a line on standard input",
@@ -102,12 +104,16 @@ static int parse_operands(struct run *run, struct target *target)
 	}
 	if (!n || (n == 1 && !strcmp(elements[0], "-")))
 		return parse_file(run, target, "-");
-	for (size_t i = 0; i < n; i++) {
-		int one = parse_text(run, target, "argument", elements[i], strlen(elements[i]));
-
-		if (one != EXIT_DONE)
-			code = one;
+	/* As lines of one text: an element of a concatenation may hold spaces, and errors name line 3 for the third. */
+	for (size_t i = 0; i < n; i++)
+		strbuf_format(&lines, "%s\n", elements[i]);
+	if (lines.failed) {
+		strbuf_clear(&lines);
+		diag_oom(&run->diag);
+		return EXIT_FAILED;
 	}
+	code = parse_text(run, target, "arguments", lines.text, lines.length);
+	strbuf_clear(&lines);
 	return code;
 }
 

@@ -232,6 +232,8 @@ static int say_sets(struct show *show)
 
 static void say_counters(struct show *show)
 {
+	struct counter lost = counter_at(show, COUNTER_EVENTS_LOST);
+
 	out_text(show->out, "%s", show->policy->n_counters ? "\n" : "");
 	out_array(show->out, "counters");
 	for (size_t i = 0; i < show->policy->n_counters; i++) {
@@ -245,6 +247,10 @@ static void say_counters(struct show *show)
 		out_end(show->out);
 	}
 	out_end(show->out);
+	out_integer(show->out, "events_lost", lost.packets);
+	if (lost.packets)
+		out_text(show->out, "%12llu log events were lost: nobody read them in time\n",
+			 (unsigned long long)lost.packets);
 }
 
 static void say_attachments(struct show *show)
