@@ -140,8 +140,8 @@ check-netns: all $(FOREIGN) ## as root: the whole system in network namespaces
 	@netns-tests/run netns
 
 check-asan: ## the unit tests under AddressSanitizer and UBSan
-	@$(SUB) B=.build-asan SAN='-fsanitize=address,undefined -fno-omit-frame-pointer' all tests
-	@B=.build-asan netns-tests/run unit bpf
+	@$(SUB) B=$(B)/asan SAN='-fsanitize=address,undefined -fno-omit-frame-pointer' all tests
+	@B=$(B)/asan netns-tests/run unit bpf
 
 differential: all tests ## as root: XDP = TC = model on N random packets, 500 a policy (N=1000000)
 	@$(B)/tests/t-differential $$(($(or $(N),1000000) / 500)) 500 $(SEED)

@@ -417,7 +417,7 @@ class Cables:
         self.weir.weir("apply", path, expect=0)
         # Behind XDP, veth switches GRO on again.
         self.weir.run("ethtool", "-K", "in0", "gro", "off", expect=None)
-        self.nft.run("nft", "-f", "-", input="destroy table netdev witness\n" + policy.nft())
+        self.nft.run("nft", "-f", "-", input="table netdev witness\ndelete table netdev witness\n" + policy.nft())
 
     def explain(self, frame):
         from frame import write_pcap

@@ -209,7 +209,7 @@ def t_owner_and_mark():
             meta skuid 1234 udp dport 9 counter user drop
             meta skuid root udp dport 10 counter root drop
             meta skuid != { 0, 1234 } udp dport 12 counter others drop
-            meta mark 0x77 udp dport 11 counter mark drop
+            meta mark 0x77 udp dport 11 counter marked drop
         }
     """)
     far = Wire(wire, "w0")
@@ -250,8 +250,8 @@ def t_owner_and_mark():
         ("and open for others", (10, 1234, 0), "root", 1),
         ("a user of no list is dropped", (12, 4321, 0), "others", 0),
         ("those of the list pass", (12, 1234, 0), "others", 1),
-        ("a marked datagram is dropped", (11, 0, 0x77), "mark", 0),
-        ("an unmarked one passes", (11, 0, 0), "mark", 1),
+        ("a marked datagram is dropped", (11, 0, 0x77), "marked", 0),
+        ("an unmarked one passes", (11, 0, 0), "marked", 1),
     ]
     for what, how, counter, arrives in table:
         before = Counters(guard).named(counter)
