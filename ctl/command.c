@@ -69,6 +69,8 @@ char *command_usage(const struct command *command)
 
 /* ---- options ---- */
 
+#define OPTION_CODE 256 /* what getopt returns for option 0: no character */
+
 static void unknown_option(struct run *run, const char *word, uint32_t allowed)
 {
 	size_t length = strcspn(word, "=");
@@ -92,6 +94,31 @@ static void unknown_option(struct run *run, const char *word, uint32_t allowed)
 		diag_hint(&run->diag, "did you mean '--%s'?", suggest_best(&near));
 }
 
+/* One long option that getopt knows, maybe by its beginning only. */
+static int option_take(struct run *run, enum option_id id, const char *word, uint32_t allowed)
+{
+	const struct option_info *info = &option_info[id];
+
+	if (strcspn(word + 2, "=") != strlen(info->name)) {
+		unknown_option(run, word, allowed);
+		return -EINVAL;
+	}
+	if (run->value[id] && info->value && strcmp(run->value[id], optarg))
+		return diag_error(&run->diag, NOWHERE, "option '--%s' is given twice", info->name);
+	run->value[id] = optarg ? optarg : "";
+	return 0;
+}
+
+static void option_refuse(struct run *run, int c, const char *word, uint32_t allowed)
+{
+	if (c == ':')
+		diag_error(&run->diag, NOWHERE, "option '%s' needs a value", word);
+	else if (optopt >= OPTION_CODE && optopt < OPTION_CODE + OPTION_MAX)
+		diag_error(&run->diag, NOWHERE, "option '--%s' takes no value", option_info[optopt - OPTION_CODE].name);
+	else
+		unknown_option(run, word, allowed);
+}
+
 /*
  * Takes the options out of argv. mode "+": stops at the first operand; "-": goes on to the end and collects
  * operands. Neither lets getopt reorder argv, so argv[at] is always the word it looks at.
@@ -107,7 +134,7 @@ static int options_parse(struct run *run, int argc, char **argv, const char *mod
 		if (allowed & OPTION_BIT(i))
 			longs[n++] = (struct option){ option_info[i].name,
 						      option_info[i].value ? required_argument : no_argument, NULL,
-						      256 + (int)i };
+						      OPTION_CODE + (int)i };
 	snprintf(shorts, sizeof(shorts), "%s:h", mode);
 	optind = 0;
 	opterr = 0;
@@ -116,39 +143,19 @@ static int options_parse(struct run *run, int argc, char **argv, const char *mod
 		int c = getopt_long(argc, argv, shorts, longs, NULL);
 		const char *word = at < argc ? argv[at] : "";
 
-		if (c < 0)
-			break;
+		if (c == -1)
+			return optind;
 		if (c == 1) {
 			run->operands[run->n_operands++] = optarg;
-			continue;
-		}
-		if (c == 'h') {
+		} else if (c == 'h') {
 			run->value[OPTION_HELP] = "";
-			continue;
-		}
-		if (c == ':') {
-			diag_error(&run->diag, NOWHERE, "option '%s' needs a value", word);
+		} else if (c < OPTION_CODE) {
+			option_refuse(run, c, word, allowed);
+			return -1;
+		} else if (option_take(run, (enum option_id)(c - OPTION_CODE), word, allowed)) {
 			return -1;
 		}
-		if (c == '?') {
-			if (optopt >= 256)
-				diag_error(&run->diag, NOWHERE, "option '--%s' takes no value",
-					   option_info[optopt - 256].name);
-			else
-				unknown_option(run, word, allowed);
-			return -1;
-		}
-		if (strcspn(word + 2, "=") != strlen(option_info[c - 256].name)) {
-			unknown_option(run, word, allowed);
-			return -1;
-		}
-		if (run->value[c - 256] && option_info[c - 256].value && strcmp(run->value[c - 256], optarg)) {
-			diag_error(&run->diag, NOWHERE, "option '--%s' is given twice", option_info[c - 256].name);
-			return -1;
-		}
-		run->value[c - 256] = optarg ? optarg : "";
 	}
-	return optind;
 }
 
 /* Errors of the command line itself must already be said the way the caller can read. */
