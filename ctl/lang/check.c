@@ -217,7 +217,8 @@ static void check_test(struct lang *l, struct test *test, const struct test_entr
 	bool found = test->device < 0;
 
 	if (!l->policy->n_filters) {
-		diag_error(l->diag, test->loc, "a test needs a filter, and there is none");
+		if (l->diag->n_errors == l->errors_before)
+			diag_error(l->diag, test->loc, "a test needs a filter, and there is none");
 		return;
 	}
 	number = entry->filter ? find_filter(l, entry->filter, entry->filter_loc) : default_filter(l->policy);

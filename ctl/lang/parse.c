@@ -378,10 +378,38 @@ static void parse_file(struct parser *p)
 	}
 }
 
-static bool may_open(struct lang *l, const char *path, struct location from)
+/* Without /./ and x/../, so that a file is known again; only for comparing, since x may be a symbolic link. */
+static const char *path_key(struct lang *l, const char *path)
+{
+	char *key = arena_text(l->arena, path, strlen(path)), *to = key;
+
+	while (*path) {
+		size_t length = strcspn(path, "/");
+		char *slash;
+
+		if (length == 1 && path[0] == '.') {
+			; /* nothing */
+		} else if (length == 2 && path[0] == '.' && path[1] == '.' && to > key + 1 &&
+			   strncmp(to - 3, "../", 3)) {
+			to[-1] = '\0';
+			slash = strrchr(key, '/');
+			to = slash ? slash + 1 : key;
+		} else {
+			memmove(to, path, length);
+			to += length;
+			if (path[length])
+				*to++ = '/';
+		}
+		path += length + (path[length] == '/');
+	}
+	*to = '\0';
+	return key;
+}
+
+static bool may_open(struct lang *l, const char *path, const char *key, struct location from)
 {
 	for (size_t i = 0; i < l->n_open_files; i++) {
-		if (!strcmp(l->open_files[i], path)) {
+		if (!strcmp(l->open_files[i], key)) {
 			diag_error(l->diag, from, "'%s' includes itself", path);
 			return false;
 		}
@@ -400,13 +428,13 @@ static bool may_open(struct lang *l, const char *path, struct location from)
 
 void lang_read_file(struct lang *l, const char *path, struct location from)
 {
-	const char *shown = strcmp(path, "-") ? path : "stdin";
+	const char *shown = strcmp(path, "-") ? path : "stdin", *key = path_key(l, path);
 	struct source source = { .name = path };
 	struct parser p;
 	uint16_t file;
 	int r = -ENOSYS;
 
-	if (!may_open(l, path, from))
+	if (!may_open(l, path, key, from))
 		return;
 	if (shown != path)
 		l->stdin_used = true;
@@ -427,7 +455,7 @@ void lang_read_file(struct lang *l, const char *path, struct location from)
 	}
 	arena_push(l->arena, l->sources, l->policy->n_sources, l->sources_capacity) = source;
 	l->policy->sources = l->sources;
-	l->open_files[l->n_open_files++] = path;
+	l->open_files[l->n_open_files++] = key;
 	parser_start(&p, l, file, path, source.text, source.length);
 	parse_file(&p);
 	l->n_open_files--;

@@ -17,6 +17,8 @@ static void unknown_field(struct parser *p, const struct field_word *words, stru
 	char seconds[200];
 	size_t at = field_is_first_word(words[0].text, words[0].length) ? 1 : 0;
 
+	if (!at && parser_unsupported(p))
+		return;
 	if (at == 1 && n < 2) {
 		field_list_seconds(words[0].text, words[0].length, seconds, sizeof(seconds));
 		parser_next(p);
@@ -117,12 +119,20 @@ static void convert(struct parser *p, struct condition *c, const struct raw_list
 	c->n_elements = n_ok;
 }
 
+/* What stands behind a condition whose value was forgotten; devices have their quotes. */
+static bool is_statement_word(const struct token *token)
+{
+	return token_is(token, "accept") || token_is(token, "drop") || token_is(token, "counter") ||
+	       token_is(token, "log") || token_is(token, "redirect") || token_is(token, "continue");
+}
+
 static bool parse_values(struct parser *p, struct condition *c)
 {
 	size_t start = p->scratch.n;
 	struct location loc = p->tok.loc;
 	bool list = p->tok.kind == T_OPEN;
 	enum token_kind before = p->tok.kind;
+	uint32_t unused;
 
 	if (p->tok.kind == T_SET) {
 		struct set_use *use = arena_alloc(p->l->arena, sizeof(*use));
@@ -133,6 +143,9 @@ static bool parse_values(struct parser *p, struct condition *c)
 		parser_next(p);
 		return true;
 	}
+	if (before == T_WORD && p->tok.length >= 3 && is_statement_word(&p->tok) &&
+	    !(c->n_fields == 1 && words_find(field_info[c->field[0]].type, p->tok.text, p->tok.length, &unused)))
+		return parser_expected(p, "a value");
 	if (before != T_WORD && before != T_STRING && before != T_DEFINE && before != T_OPEN)
 		return parser_expected(p, c->n_fields == 1 ? "a value, a list in braces or a @set"
 							   : "a list in braces or a @set");
@@ -186,10 +199,39 @@ static void take_single(struct parser *p, struct condition *c, const struct rang
 	c->n_elements = 1;
 }
 
+/* What a masked field is compared with must be what the mask can leave. */
+static void check_masked(struct parser *p, const struct condition *c, uint8_t family)
+{
+	const struct field_info *info = &field_info[c->field[0]];
+
+	for (size_t i = 0; i < c->n_elements; i++) {
+		const struct range *r = c->elements[i].part;
+		uint32_t outside = 0;
+
+		if (value_compare(&r->lo, &r->hi)) {
+			diag_error(p->l->diag, c->elements[i].loc, "a masked field is compared with single values");
+			continue;
+		}
+		if (info->type == TYPE_ADDR && r->family != family) {
+			diag_error(p->l->diag, c->elements[i].loc, "the mask is of IPv%u, the value of IPv%u", family,
+				   r->family);
+			continue;
+		}
+		for (int w = 0; w < 4; w++)
+			outside |= r->lo.w[w] & ~c->mask.w[w];
+		if (outside)
+			diag_warning(p->l->diag, c->elements[i].loc, "this %s: the value has bits that the mask clears",
+				     c->negated ? "always matches" : "can never match");
+	}
+}
+
 /* ---- tcp flags: nft's own little language ---- */
 
-/* `syn`, `syn | ack`, `(syn | ack)`, `syn,ack`; a `/` inside a word ends it, and its rest is *ret_slash. */
-static bool parse_flags(struct parser *p, uint32_t *ret, struct token *ret_slash)
+/*
+ * `syn`, `syn | ack`, `(syn | ack)`, `syn,ack`; a `/` inside a word ends it, and its rest is *ret_slash. In a mask
+ * `|` needs parentheses: `flags & syn | ack` is something else in nft.
+ */
+static bool parse_flags(struct parser *p, bool bare_or, uint32_t *ret, struct token *ret_slash)
 {
 	struct want want = want_field(FIELD_TCP_FLAGS);
 	bool paren = parser_accept(p, T_PAREN_OPEN);
@@ -228,7 +270,7 @@ static bool parse_flags(struct parser *p, uint32_t *ret, struct token *ret_slash
 		} else {
 			return parser_expected(p, "a tcp flag: fin, syn, rst, psh, ack, urg, ecn or cwr");
 		}
-		if (ret_slash->length || (p->tok.kind != T_COMMA && p->tok.kind != T_OR))
+		if (ret_slash->length || (p->tok.kind != T_COMMA && (p->tok.kind != T_OR || !(paren || bare_or))))
 			break;
 		parser_next(p);
 	}
@@ -250,7 +292,7 @@ static bool parse_tcp_flags(struct parser *p, struct condition *c, enum token_ki
 			return parser_expected(p, "flags behind '!'");
 		return parse_values(p, c);
 	}
-	if (!parse_flags(p, &flags, &rest))
+	if (!parse_flags(p, true, &flags, &rest))
 		return false;
 	loc = parser_span(p, loc);
 	if (rest.length || p->tok.kind == T_SLASH) { /* syn / syn,ack */
@@ -263,12 +305,13 @@ static bool parse_tcp_flags(struct parser *p, struct condition *c, enum token_ki
 			if (!value_read(p->l, &want, &part, &first))
 				return false;
 			mask = 0;
-			if ((parser_accept(p, T_COMMA) || parser_accept(p, T_OR)) && !parse_flags(p, &mask, &none))
+			if ((parser_accept(p, T_COMMA) || parser_accept(p, T_OR)) &&
+			    !parse_flags(p, true, &mask, &none))
 				return false;
 			mask |= first.lo.w[0];
 		} else {
 			parser_next(p);
-			if (!parse_flags(p, &mask, &none))
+			if (!parse_flags(p, true, &mask, &none))
 				return false;
 		}
 		if (op == T_NOT)
@@ -286,6 +329,8 @@ static bool parse_tcp_flags(struct parser *p, struct condition *c, enum token_ki
 		c->negated = op != T_NOT;
 	}
 	take_single(p, c, &value, loc);
+	if (c->has_mask)
+		check_masked(p, c, 0);
 	return true;
 }
 
@@ -297,7 +342,7 @@ static bool parse_masked(struct parser *p, struct condition *c)
 	struct location loc = p->tok.loc;
 	struct token rest;
 	uint32_t flags;
-	struct range mask;
+	struct range mask = { 0 };
 
 	if (c->n_fields != 1 || field_info[c->field[0]].type == TYPE_IFACE ||
 	    field_info[c->field[0]].type == TYPE_BOOL || field_info[c->field[0]].type == TYPE_NFPROTO) {
@@ -307,7 +352,7 @@ static bool parse_masked(struct parser *p, struct condition *c)
 	parser_next(p);
 	c->has_mask = true;
 	if (c->field[0] == FIELD_TCP_FLAGS) {
-		if (!parse_flags(p, &flags, &rest))
+		if (!parse_flags(p, false, &flags, &rest))
 			return false;
 		if (rest.length)
 			return (diag_error(p->l->diag, rest.loc, "'/' and '&' do not go together"), false);
@@ -337,7 +382,7 @@ static bool parse_masked(struct parser *p, struct condition *c)
 		struct range value = { .prefix_len = 8 };
 
 		loc = p->tok.loc;
-		if (!parse_flags(p, &flags, &rest))
+		if (!parse_flags(p, true, &flags, &rest))
 			return false;
 		if (rest.length)
 			return (diag_error(p->l->diag, rest.loc, "'/' and '&' do not go together"), false);
@@ -351,27 +396,7 @@ static bool parse_masked(struct parser *p, struct condition *c)
 			return false;
 		take_single(p, c, &value, parser_span(p, loc));
 	}
-	for (size_t i = 0; i < c->n_elements; i++) {
-		const struct range *r = c->elements[i].part;
-		bool outside = false;
-
-		if (value_compare(&r->lo, &r->hi)) {
-			diag_error(p->l->diag, c->elements[i].loc, "a masked field is compared with single values");
-			continue;
-		}
-		if (field_info[c->field[0]].type == TYPE_ADDR && field_info[c->field[0]].bits == 128 &&
-		    field_info[c->field[0]].layer == LAYER_IP_ANY && r->family != mask.family) {
-			diag_error(p->l->diag, c->elements[i].loc, "the mask is of IPv%u, the value of IPv%u",
-				   mask.family, r->family);
-			continue;
-		}
-		for (int w = 0; w < 4; w++)
-			outside |= (r->lo.w[w] & ~c->mask.w[w]) != 0;
-		if (outside) {
-			diag_warning(p->l->diag, c->elements[i].loc, "this %s: the value has bits that the mask clears",
-				     c->negated ? "always matches" : "can never match");
-		}
-	}
+	check_masked(p, c, mask.family);
 	return true;
 }
 

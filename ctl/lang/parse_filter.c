@@ -121,6 +121,9 @@ static bool parse_item(struct parser *p, struct rule *rule, struct rule_state *s
 {
 	struct condition condition;
 
+	if (p->tok.kind == T_BAD)
+		return parser_expected(p, state->verdict.file ? "the end of the line"
+							      : "a match, a statement or a verdict");
 	if (token_is(&p->tok, "comment"))
 		return parse_comment(p, rule, state);
 	if (state->verdict.file) {
@@ -137,8 +140,6 @@ static bool parse_item(struct parser *p, struct rule *rule, struct rule_state *s
 		return parse_log(p, rule);
 	if (p->tok.kind != T_WORD)
 		return parser_expected(p, "a match, 'counter', 'log' or a verdict");
-	if (parser_unsupported(p))
-		return false;
 	if (!parse_condition(p, &condition))
 		return false;
 	item_push(p, rule, ITEM_CONDITION)->condition = condition;
@@ -149,6 +150,7 @@ bool parse_rule(struct parser *p, struct rule *ret)
 {
 	struct rule rule = { .loc = p->tok.loc };
 	struct rule_state state = { 0 };
+	size_t errors = p->l->diag->n_errors;
 	bool acts = false;
 
 	while (!parser_at_end_of_statement(p))
@@ -157,7 +159,7 @@ bool parse_rule(struct parser *p, struct rule *ret)
 	rule.loc = parser_span(p, rule.loc);
 	for (size_t i = 0; i < rule.n_items; i++)
 		acts |= p->items[i].kind != ITEM_CONDITION;
-	if (!acts && !state.verdict.file) {
+	if (!acts && !state.verdict.file && p->l->diag->n_errors == errors) {
 		diag_error(p->l->diag, rule.loc, "this rule does nothing");
 		diag_hint(p->l->diag, "expected accept, drop, redirect, counter or log");
 		return true;

@@ -40,7 +40,7 @@ static const struct {
 	[TYPE_IFACE] = { "a device name", "expected a device name" },
 	[TYPE_USER] = { "a user", "expected a user's name or number" },
 	[TYPE_MARK] = { "a mark", "expected a number, as in 0x10" },
-	[TYPE_BOOL] = { "a truth", "expected 'exists' or 'missing'" },
+	[TYPE_BOOL] = { "'exists' or 'missing'", "1 and 0 will do, too" },
 	[TYPE_NFPROTO] = { "an address family", "expected 'ipv4' or 'ipv6'" },
 };
 
@@ -229,9 +229,9 @@ static enum finding single(struct lang *l, const struct want *want, const char *
 	default:
 		if (quoted)
 			return FOUND_OTHER;
-		if (words_find(want->type, text, length, &number))
+		if (value_number(text, length, &number))
 			break;
-		if (!value_number(text, length, &number))
+		if (!words_find(want->type, text, length, &number))
 			return FOUND_OTHER;
 	}
 	if (number > value_bits_mask(want->bits))
@@ -366,7 +366,7 @@ static int range_in_word(struct lang *l, const struct want *want, const struct r
 		struct problem_at at = { .text = part->text, .length = left };
 		enum finding first = single(NULL, want, part->text, left, false, part->loc, &lo), second;
 
-		if (first == FOUND_OTHER)
+		if (first == FOUND_OTHER || !right)
 			continue;
 		second = single(NULL, want, dash + 1, right, false, part->loc, &hi);
 		if (first == FOUND && second == FOUND)

@@ -25,7 +25,12 @@ const char *words_nft_type(const char *name, size_t length);
 bool words_reserved(const char *word, size_t length);
 /* What to say of a word of nft's that weir does not have (yet): "is not supported yet"; NULL if it is none. */
 const char *words_unsupported(const char *word, size_t length, const char **ret_hint);
+
+/* The text is the word. Most comparisons end at the first letter, so no strlen() of the word comes before it. */
 static inline bool word_is(const char *text, size_t length, const char *word)
 {
-	return __builtin_strlen(word) == length && !__builtin_memcmp(text, word, length);
+	for (size_t i = 0; i < length; i++)
+		if (!word[i] || text[i] != word[i])
+			return false;
+	return !word[length];
 }
