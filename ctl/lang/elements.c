@@ -316,6 +316,8 @@ static void set_load(struct lang *l, struct set_entry *entry)
 		load_file(&f, &entry->files[i]);
 	entry->has_v4 = f.has_v4;
 	entry->has_v6 = f.has_v6;
+	if (!set->n_types && l->env && l->env->set_type)
+		set->n_types = l->env->set_type(l->env->context, set->name, set->type);
 	if (!set->n_types && l->diag->n_errors == errors && !entry->type_loc.file) {
 		diag_error(l->diag, set->loc, "set '%s' has neither a type nor elements", set->name);
 		diag_hint(l->diag, "expected elements, or a type, as in `type addr`");

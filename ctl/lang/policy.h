@@ -308,6 +308,9 @@ struct lang_env {
 	/* Paths that match a pattern with * or ?, sorted; malloc'ed array of malloc'ed strings. None: 0 and n = 0. */
 	int (*glob)(void *context, const char *pattern, char ***ret_paths, size_t *ret_n);
 	int (*lookup_user)(void *context, const char *name, uint32_t *ret_uid);
+	/* What a set without a stated type holds when its elements are not at hand (running rules read back): the number
+	 * of types, 0: not known. */
+	unsigned int (*set_type)(void *context, const char *set, enum value_type types[CONCAT_MAX]);
 };
 
 /*
