@@ -559,6 +559,13 @@ static void test_field_words(void)
 	}
 }
 
+/* One call of elements_parse() for the set of this number; text alone says how long it is. */
+static int add(struct element_list *list, struct policy *policy, size_t set, const char *origin, const char *text,
+	       unsigned int column, struct diag *diag)
+{
+	return elements_parse(list, policy, &policy->sets[set], origin, text, strlen(text), column, diag);
+}
+
 static void test_elements(void)
 {
 	static const char rules[] = "set s { type iface . port }\nset a { type addr }\n"
@@ -567,23 +574,19 @@ static void test_elements(void)
 	struct policy *policy;
 	struct diag diag;
 	char *text;
+	int r;
 
 	check(parse_text(&policy, rules, strlen(rules), &diag) == 0, "elements", "the rules are good");
-	check(elements_parse(&list, policy, &policy->sets[0], "args", "eth0 . 80, eth7 . 1-2\neth0 . 80", 31, 0,
-			     &diag) == 0,
-	      "elements", "good ones are refused");
+	r = add(&list, policy, 0, "args", "eth0 . 80, eth7 . 1-2\neth0 . 80", 0, &diag);
+	check(r == 0, "elements", "good ones are refused");
 	check(list.n == 2 && policy->n_devices == 2, "elements", "two elements and two devices");
 	text = element_print(policy, &policy->sets[0], list.elements[1].part);
 	check_same("elements", text, "\"eth7\" . 1-2");
 	free(text);
-	check(elements_parse(&list, policy, &policy->sets[1], "feed", "x 10.0.0.1\ny 10.0.0.2/31\n", 26, 2, &diag) ==
-			      0 &&
-		      list.n == 4,
-	      "elements", "the second column");
-	check(elements_parse(&list, policy, &policy->sets[1], "args", "10.0.0.1/8\n10.0.0.x", 19, 0, &diag) ==
-			      -EINVAL &&
-		      list.n == 4 && diag.n_errors == 2,
-	      "elements", "bad ones leave the list alone");
+	r = add(&list, policy, 1, "feed", "x 10.0.0.1\ny 10.0.0.2/31\n", 2, &diag);
+	check(r == 0 && list.n == 4, "elements", "the second column");
+	r = add(&list, policy, 1, "args", "10.0.0.1/8\n10.0.0.x", 0, &diag);
+	check(r == -EINVAL && list.n == 4 && diag.n_errors == 2, "elements", "bad ones leave the list alone");
 	text = diag_text(&diag, NULL);
 	check(!strncmp(text, "args:1:1: error: '10.0.0.1/8' has bits", 38), "elements", text);
 	free(text);
