@@ -16,6 +16,8 @@ struct writer {
 	FILE *out;
 	struct random *r;
 	const char *hooks; /* letters of FIELDS that the rules of this filter may use */
+	bool in_list;	   /* equal elements must be equal texts, so that put_list() finds them */
+	bool list_names;   /* in a list: names where there are some */
 	unsigned int n_sets;
 	struct set_shape {
 		unsigned int n_types;
@@ -63,7 +65,8 @@ static void put_prefix(struct writer *w, enum family family)
 	for (unsigned int i = length; i < bits; i++)
 		b[i / 8] &= ~(0x80 >> i % 8);
 	put_address_bytes(w, b, family);
-	say(w, "/%u", length);
+	if (length < bits || !w->in_list)
+		say(w, "/%u", length);
 }
 
 static void put_address_range(struct writer *w, enum family family)
@@ -77,8 +80,12 @@ static void put_address_range(struct writer *w, enum family family)
 		b = c;
 	}
 	put_address_bytes(w, a, family);
-	say(w, "-");
-	put_address_bytes(w, b, family);
+	if (w->in_list && family == FAMILY_4 && a[0] == 0 && b[0] == 255) {
+		say(w, "/0");
+	} else if (a != b || !w->in_list) {
+		say(w, "-");
+		put_address_bytes(w, b, family);
+	}
 }
 
 static uint32_t pick_number(struct writer *w, enum value_type type, unsigned int bits)
@@ -132,7 +139,7 @@ static void put_number(struct writer *w, enum value_type type, uint32_t n)
 		{ TYPE_DSCP, 8, "cs1" },
 	};
 
-	if (random_chance(w->r, 60))
+	if (w->in_list ? w->list_names : random_chance(w->r, 60))
 		for (size_t i = 0; i < POOL_SIZE(names); i++)
 			if (names[i].type == type && names[i].n == n) {
 				say(w, "%s", names[i].name);
@@ -141,7 +148,7 @@ static void put_number(struct writer *w, enum value_type type, uint32_t n)
 	if (type == TYPE_ETYPE)
 		say(w, "0x%04x", n);
 	else
-		say(w, random_chance(w->r, 15) ? "0x%x" : "%u", n);
+		say(w, !w->in_list && random_chance(w->r, 15) ? "0x%x" : "%u", n);
 }
 
 static void put_value(struct writer *w, enum value_type type, unsigned int bits, enum family family)
@@ -197,7 +204,10 @@ static void put_number_range(struct writer *w, enum value_type type, unsigned in
 
 	if (hi - lo > widest)
 		hi = lo + random_below(w->r, widest) + 1;
-	say(w, "%u-%u", lo, hi);
+	if (lo == hi && w->in_list)
+		put_number(w, type, lo);
+	else
+		say(w, "%u-%u", lo, hi);
 }
 
 /* A value, prefix or range, as elements of lists and sets may be. */
@@ -225,6 +235,8 @@ static void put_list(struct writer *w, unsigned int n, put_one one, const void *
 	unsigned int have = 0;
 	FILE *out = w->out;
 
+	w->in_list = true;
+	w->list_names = random_chance(w->r, 50);
 	for (unsigned int tries = 0; have < n && have < POOL_SIZE(texts) && tries < 4 * n; tries++) {
 		size_t size;
 		bool twice = false;
@@ -242,6 +254,7 @@ static void put_list(struct writer *w, unsigned int n, put_one one, const void *
 			have++;
 	}
 	w->out = out;
+	w->in_list = false;
 	say(w, "{ ");
 	for (unsigned int i = 0; i < have; i++) {
 		say(w, "%s%s", i ? ", " : "", texts[i]);
@@ -459,7 +472,7 @@ static void put_field_condition(struct writer *w)
 		put_field_value(w, field);
 	} else if (form < 15 && put_masked(w, field)) {
 		/* done */
-	} else if (form < 30 && has_order(f->type)) {
+	} else if (form < 30 && has_order(f->type) && f->bits > 1) {
 		put_comparison(w, field);
 	} else if (form < 45 && has_order(f->type)) {
 		say(w, "%s %s", f->words, maybe_not(w));
