@@ -169,12 +169,12 @@ fmt: ## clang-format over ctl/ and bpf/
 fuzz: ## libFuzzer on the rule language for T seconds (T=60)
 	@netns-tests/deps.sh fuzz
 	@mkdir -p $(B)/fuzz/corpus
-	@cp -n rules/*.rules $(wildcard ctl/tests/lang/*.rules) $(B)/fuzz/corpus/ 2>/dev/null || true
+	@cp -n rules/*.rules $(wildcard ctl/tests/lang/*.rules ctl/tests/lang/*/*.rules) $(B)/fuzz/corpus/ 2>/dev/null || true
 	$(say) FUZZ ctl/fuzz/fuzz-lang.c
 	$(Q)$(FUZZ_CC) -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $(CPPFLAGS_ALL) \
 		-o $(B)/fuzz/lang ctl/fuzz/fuzz-lang.c $(wildcard ctl/lang/*.c)
 	@$(B)/fuzz/lang -max_total_time=$(T) -timeout=10 -rss_limit_mb=2048 -max_len=16384 -print_final_stats=1 \
-		-artifact_prefix=$(B)/fuzz/ $(B)/fuzz/corpus
+		-artifact_prefix=$(B)/fuzz/ $(addprefix -dict=,$(wildcard ctl/fuzz/*.dict)) $(B)/fuzz/corpus
 
 verifier: all ## as root: load every program here and print its verified instructions
 	@$(B)/weir verifier

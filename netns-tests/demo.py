@@ -145,6 +145,8 @@ def main():
     demo.row("a web request from a listed address", False, lambda: demo.raw(ATTACKER, frame("tcp", dport=80, **{**bad, "saddr": LISTED})))
     demo.row("a spoofed source: the server's own", False, lambda: demo.raw(ATTACKER, frame("tcp", dport=80, **{**bad, "saddr": SERVER4})))
     demo.row("a spoofed source: loopback", False, lambda: demo.raw(ATTACKER, frame("tcp", dport=80, **{**bad, "saddr": "127.0.0.1"})))
+    demo.row("a scan with SYN and FIN", False, lambda: demo.raw(ATTACKER, frame("tcp", dport=80, flags="SF", **bad)))
+    demo.row("SNMP, which nobody allowed", False, lambda: demo.raw(ATTACKER, frame("udp", dport=161, **bad)))
     demo.row("an IPv4 header that says four words", False, lambda: demo.raw(ATTACKER, frame("tcp", dport=80, ihl=4, **bad)))
     demo.row("a length beyond the frame", False, lambda: demo.raw(ATTACKER, frame("tcp", dport=80, total=900, **bad)))
     demo.row("a frame that ends inside a header", False, lambda: demo.raw(ATTACKER, frame("tcp", dport=80, cut=30, **bad)))

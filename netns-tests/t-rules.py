@@ -25,7 +25,7 @@ def t_rule_files():
         ran = host.weir("plan", "--offline", "--json", path)
         devices = set()
         for words in re.findall(r"\b(?:device|redirect|iif|oif)\s+([^;\n]+)", body) + re.findall(r"^\s*define\s+\w+\s*=\s*\{?([^}\n]+)", body, re.M):
-            devices |= {w for w in re.findall(r"[A-Za-z_][\w.-]*", words) if re.match(r"^(eth|edge|wan|lan|uplink|dmz|veth|en)\w*\d", w)}
+            devices |= set(re.findall(r"\b[a-z]+\d\b", words))
         for n, device in enumerate(sorted(devices)):
             world.veth(far, "far%d" % n, host, device)
         ran = host.weir("apply", path)
