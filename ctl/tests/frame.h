@@ -12,10 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FRAME_MOST    12000
-#define FRAME_TAGS    4
-#define FRAME_EXTS    12
-#define FRAME_POKES   6
+#define FRAME_MOST  12000
+#define FRAME_TAGS  4
+#define FRAME_EXTS  12
+#define FRAME_POKES 6
 
 enum frame_ext {
 	EXT_NONE, /* ends the list */
@@ -44,33 +44,33 @@ struct frame_spec {
 	struct {
 		uint16_t type, tci; /* type 0: no more tags */
 	} tag[FRAME_TAGS];
-	uint16_t etype;             /* 0: the family's; with family -1: a frame that is not IP */
+	uint16_t etype; /* 0: the family's; with family -1: a frame that is not IP */
 	/* network */
-	int family;                 /* 0 and 4: IPv4; 6: IPv6; -1: not IP, only `payload` bytes behind the link header */
+	int family; /* 0 and 4: IPv4; 6: IPv6; -1: not IP, only `payload` bytes behind the link header */
 	const uint8_t *saddr, *daddr;
-	uint8_t tos, ttl;           /* ttl 0: 64 */
-	unsigned int options;       /* IPv4: words */
-	unsigned int frag_offset;   /* IPv4: units of 8 bytes */
-	bool more, dont;            /* IPv4: flags */
+	uint8_t tos, ttl;	  /* ttl 0: 64 */
+	unsigned int options;	  /* IPv4: words */
+	unsigned int frag_offset; /* IPv4: units of 8 bytes */
+	bool more, dont;	  /* IPv4: flags */
 	struct frame_exthdr {
 		enum frame_ext type;
-		uint8_t length;     /* the header's length field; its bytes are there */
-		uint16_t frag;      /* fragment header: offset << 3 | reserved | more */
-		uint8_t reserved;   /* fragment header: the reserved byte */
+		uint8_t length;	  /* the header's length field; its bytes are there */
+		uint16_t frag;	  /* fragment header: offset << 3 | reserved | more */
+		uint8_t reserved; /* fragment header: the reserved byte */
 	} ext[FRAME_EXTS];
 	/* transport */
-	int proto;                  /* 0: TCP; -1: protocol number 0 */
-	uint16_t sport, dport;      /* sport 0: 40000 */
-	uint8_t flags;              /* 0: syn */
-	unsigned int tcp_options;   /* words */
-	uint8_t type, code;         /* ICMP */
-	unsigned int payload;       /* bytes of 0xa5 */
+	int proto;		  /* 0: TCP; -1: protocol number 0 */
+	uint16_t sport, dport;	  /* sport 0: 40000 */
+	uint8_t flags;		  /* 0: syn */
+	unsigned int tcp_options; /* words */
+	uint8_t type, code;	  /* ICMP */
+	unsigned int payload;	  /* bytes of 0xa5 */
 	/* ends */
-	unsigned int short_by;      /* the IP packet lacks its last bytes and its lengths agree */
-	unsigned int cut_by;        /* the frame lacks its last bytes and the lengths lie */
-	unsigned int cut_to;        /* the frame has only these bytes; 0: all */
-	unsigned int pad;           /* bytes behind the IP packet */
-	unsigned int beyond;        /* the frame is longer by this than the bytes at hand */
+	unsigned int short_by; /* the IP packet lacks its last bytes and its lengths agree */
+	unsigned int cut_by;   /* the frame lacks its last bytes and the lengths lie */
+	unsigned int cut_to;   /* the frame has only these bytes; 0: all */
+	unsigned int pad;      /* bytes behind the IP packet */
+	unsigned int beyond;   /* the frame is longer by this than the bytes at hand */
 	struct frame_poke pokes[FRAME_POKES];
 };
 

@@ -111,7 +111,7 @@ static const struct frame_row rows_open[] = {
 	{ "a jumbo frame does not hide the port",              SSH4(.payload = 8900),                      DROP,   "RULE" },
 	{ "a jumbo frame of IPv6 does not hide the port",      SSH6(.payload = 8900),                      DROP,   "RULE" },
 	{ "a jumbo frame with tags and a chain does not",      SSH6(TAGS(AD(1), Q(2)), EXTS(HOP, DEST), .payload = 8800), DROP, "RULE" },
-	{ "a header far into the frame does not hide the port", SSH6(EXTS({ EXT_HOP, 255 }, { EXT_DESTINATION, 255 })), DROP, "RULE" },
+	{ "a header far into the frame does not hide the port", SSH6(EXTS({ EXT_HOP, 255 }, { EXT_DESTINATION, 99 })), DROP, "RULE" },
 	{ "no flag hides the port",                            SSH4(.flags = 0xff),                        DROP,   "RULE" },
 	{ "tcp options do not hide the port",                  SSH4(.tcp_options = 10),                    DROP,   "RULE" },
 	{ "the dont-fragment bit does not hide the port",      SSH4(.dont = true),                         DROP,   "RULE" },

@@ -4,8 +4,11 @@
 #include "gen_packet.h"
 #include "pool.h"
 
-/* One in some hundred frames is that large: they cost the most time. */
+/* Few frames are that large: they cost the most time. A test run of TC sees their first 3072 bytes (ctl/kernel/runner.c). */
 #define JUMBO_PER_1000 6
+#define JUMBO_EXTS     1000
+/* Captures that end in the IP header are judged as frames that do, so a longer frame cannot be told there. */
+#define CAPTURE_LEAST 54
 
 static unsigned int pick_port(struct random *r)
 {
@@ -104,7 +107,16 @@ static void pick_transport(struct frame_spec *s, struct random *r)
 	s->code = random_chance(r, 60) ? 0 : random_below(r, 6);
 	if (random_chance(r, 40))
 		s->payload = random_chance(r, 80) ? random_below(r, 64) : random_below(r, 1400);
-	if (random_below(r, 1000) < JUMBO_PER_1000)
+}
+
+/* Makes honest frames with short chains large. */
+static void pick_jumbo(struct frame_spec *s, struct random *r)
+{
+	unsigned int in_chain = 0;
+
+	for (unsigned int i = 0; i < FRAME_EXTS && s->ext[i].type; i++)
+		in_chain += (s->ext[i].length + 1) * 8;
+	if (in_chain < JUMBO_EXTS)
 		s->payload = random_between(r, 3000, 8800);
 }
 
@@ -128,7 +140,8 @@ static void pick_lie(struct frame_spec *s, struct random *r, unsigned int n)
 	case 3:
 		*p = (struct frame_poke){ L3, ipv6 ? 4 : 2, 2, random_below(r, 120) };
 		break;
-	case 4: /* doff; the length of UDP or the chunk of SCTP otherwise */
+	case 4: /* doff */
+		s->proto = random_chance(r, 70) ? 6 : s->proto;
 		*p = (struct frame_poke){ L4, 12, 1, random_below(r, 256) };
 		break;
 	case 5: /* an extension header's next header or length */
@@ -142,7 +155,13 @@ static void pick_lie(struct frame_spec *s, struct random *r, unsigned int n)
 
 static void pick_hostility(struct frame_spec *s, struct random *r)
 {
-	switch (random_below(r, 6)) {
+	switch (random_below(r, 7)) {
+	case 6: /* a first fragment that ends early */
+		s->frag_offset = 0;
+		s->more = true;
+		s->proto = random_chance(r, 50) ? 6 : s->proto;
+		s->short_by = s->payload + random_below(r, 24);
+		break;
 	case 0: /* the frame ends anywhere */
 		s->cut_to = random_between(r, 1, 100);
 		break;
@@ -154,8 +173,8 @@ static void pick_hostility(struct frame_spec *s, struct random *r)
 		break;
 	case 3:
 		pick_lie(s, r, 1);
-		/* fall through */
-	case 4:
+		pick_lie(s, r, 0);
+		break;
 	default:
 		pick_lie(s, r, 0);
 		break;
@@ -198,7 +217,11 @@ void gen_packet(struct frame *ret, struct random *random)
 	}
 	if (random_chance(r, 18))
 		pick_hostility(&s, r);
+	else if (random_below(r, 1000) < JUMBO_PER_1000)
+		pick_jumbo(&s, r);
 	frame_make(ret, &s);
+	if (ret->length < CAPTURE_LEAST)
+		ret->wire_length = ret->length;
 	if (random_below(r, 300) == 0) /* noise from end to end */
 		for (size_t i = random_chance(r, 70) ? 14 : 0; i < ret->length; i++)
 			ret->bytes[i] = random_next(r);

@@ -7,9 +7,9 @@
 #include "gen_policy.h"
 #include "pool.h"
 
-#define SETS_MOST   8
-#define N_DEVICES   6
-#define LIST_MOST   6
+#define SETS_MOST 8
+#define N_DEVICES 6
+#define LIST_MOST 6
 
 /* What is being written. */
 struct writer {
@@ -56,7 +56,8 @@ static const uint8_t *pick_address(struct writer *w, enum family family)
 static void put_prefix(struct writer *w, enum family family)
 {
 	unsigned int bits = family == FAMILY_4 ? 32 : 128, length = random_below(w->r, bits + 1);
-	static const uint8_t usual4[] = { 0, 8, 9, 16, 24, 25, 31, 32 }, usual6[] = { 0, 10, 32, 48, 63, 64, 65, 127, 128 };
+	static const uint8_t usual4[] = { 0, 8, 9, 16, 24, 25, 31, 32 },
+			     usual6[] = { 0, 10, 32, 48, 63, 64, 65, 127, 128 };
 	uint8_t b[16];
 
 	if (random_chance(w->r, 80))
@@ -100,7 +101,9 @@ static uint32_t pick_number(struct writer *w, enum value_type type, unsigned int
 	case TYPE_PROTO:
 		return random_pick(w->r, pool_proto);
 	case TYPE_ETYPE:
-		return random_chance(w->r, 50) ? 0x0800 : random_chance(w->r, 50) ? 0x86dd : random_pick(w->r, pool_etype);
+		return random_chance(w->r, 50)	 ? 0x0800
+		       : random_chance(w->r, 50) ? 0x86dd
+						 : random_pick(w->r, pool_etype);
 	case TYPE_ICMP:
 		return random_pick(w->r, pool_icmp);
 	case TYPE_ICMPV6:
@@ -132,10 +135,18 @@ static void put_number(struct writer *w, enum value_type type, uint32_t n)
 		uint32_t n;
 		const char *name;
 	} names[] = {
-		{ TYPE_PORT, 22, "ssh" },	{ TYPE_PORT, 53, "domain" },	    { TYPE_PORT, 80, "http" },
-		{ TYPE_PROTO, 6, "tcp" },	{ TYPE_PROTO, 17, "udp" },	    { TYPE_PROTO, 1, "icmp" },
-		{ TYPE_ETYPE, 0x0800, "ip" },	{ TYPE_ETYPE, 0x86dd, "ip6" },	    { TYPE_ETYPE, 0x0806, "arp" },
-		{ TYPE_ICMP, 8, "echo-request" }, { TYPE_ICMPV6, 128, "echo-request" }, { TYPE_DSCP, 46, "ef" },
+		{ TYPE_PORT, 22, "ssh" },
+		{ TYPE_PORT, 53, "domain" },
+		{ TYPE_PORT, 80, "http" },
+		{ TYPE_PROTO, 6, "tcp" },
+		{ TYPE_PROTO, 17, "udp" },
+		{ TYPE_PROTO, 1, "icmp" },
+		{ TYPE_ETYPE, 0x0800, "ip" },
+		{ TYPE_ETYPE, 0x86dd, "ip6" },
+		{ TYPE_ETYPE, 0x0806, "arp" },
+		{ TYPE_ICMP, 8, "echo-request" },
+		{ TYPE_ICMPV6, 128, "echo-request" },
+		{ TYPE_DSCP, 46, "ef" },
 		{ TYPE_DSCP, 8, "cs1" },
 	};
 
@@ -298,9 +309,9 @@ static void put_set_element(struct writer *w, const void *what)
 
 static void put_set(struct writer *w, unsigned int number)
 {
-	static const enum value_type single[] = { TYPE_ADDR,  TYPE_ADDR, TYPE_ADDR, TYPE_ADDR,	TYPE_PORT, TYPE_PORT,
-						  TYPE_PROTO, TYPE_MAC,	 TYPE_ICMP, TYPE_IFACE, TYPE_DSCP, TYPE_ETYPE,
-						  TYPE_ICMPV6 };
+	static const enum value_type single[] = { TYPE_ADDR, TYPE_ADDR,	 TYPE_ADDR,  TYPE_ADDR, TYPE_PORT,
+						  TYPE_PORT, TYPE_PROTO, TYPE_MAC,   TYPE_ICMP, TYPE_IFACE,
+						  TYPE_DSCP, TYPE_ETYPE, TYPE_ICMPV6 };
 	static const enum value_type joined[] = { TYPE_ADDR, TYPE_ADDR, TYPE_PROTO, TYPE_PORT, TYPE_PORT, TYPE_MAC };
 	struct set_shape *s = &w->set[number];
 
@@ -330,14 +341,14 @@ static bool field_allowed(const struct writer *w, enum field field)
 /* Fields that decide most packets come more often than the rest. */
 static enum field pick_field(struct writer *w)
 {
-	static const enum field usual[] = { FIELD_SADDR,     FIELD_DADDR,	FIELD_IP_SADDR,	 FIELD_IP_DADDR,
-					    FIELD_IP6_SADDR, FIELD_IP6_DADDR,	FIELD_TCP_DPORT, FIELD_UDP_DPORT,
-					    FIELD_TCP_SPORT, FIELD_META_L4PROTO, FIELD_TH_DPORT, FIELD_TCP_FLAGS,
-					    FIELD_ICMP_TYPE, FIELD_ICMPV6_TYPE, FIELD_VLAN_ID,	 FIELD_META_LENGTH };
+	static const enum field usual[] = { FIELD_SADDR,     FIELD_DADDR,	 FIELD_IP_SADDR,  FIELD_IP_DADDR,
+					    FIELD_IP6_SADDR, FIELD_IP6_DADDR,	 FIELD_TCP_DPORT, FIELD_UDP_DPORT,
+					    FIELD_TCP_SPORT, FIELD_META_L4PROTO, FIELD_TH_DPORT,  FIELD_TCP_FLAGS,
+					    FIELD_ICMP_TYPE, FIELD_ICMPV6_TYPE,	 FIELD_VLAN_ID,	  FIELD_META_LENGTH };
 
 	for (;;) {
-		enum field field = random_chance(w->r, 50) ? random_pick(w->r, usual) :
-							     (enum field)random_below(w->r, FIELD_MAX);
+		enum field field =
+			random_chance(w->r, 50) ? random_pick(w->r, usual) : (enum field)random_below(w->r, FIELD_MAX);
 
 		if (field_allowed(w, field))
 			return field;
@@ -432,7 +443,8 @@ static bool put_masked(struct writer *w, enum field field)
 		put_masked_address(w, field);
 		return true;
 	}
-	if (f->bits > 32 || (f->type != TYPE_INT && f->type != TYPE_PORT && f->type != TYPE_MARK && f->type != TYPE_DSCP))
+	if (f->bits > 32 ||
+	    (f->type != TYPE_INT && f->type != TYPE_PORT && f->type != TYPE_MARK && f->type != TYPE_DSCP))
 		return false;
 	mask = random_chance(w->r, 40) ? 1u << random_below(w->r, f->bits) : (uint32_t)random_next(w->r) & most;
 	if (field == FIELD_IP_FRAG_OFF) {
@@ -641,7 +653,9 @@ static char *make_body(struct writer *w, const char *hooks, const char *devices)
 	say(w, "\tdefault %s\n", random_pick(w->r, way));
 	if (random_chance(w->r, 20))
 		say(w, "\tcounters off\n");
-	n = random_chance(w->r, 6) ? 300 : random_chance(w->r, 30) ? random_between(w->r, 20, 60) : random_between(w->r, 1, 20);
+	n = random_chance(w->r, 6)    ? 300
+	    : random_chance(w->r, 30) ? random_between(w->r, 20, 60)
+				      : random_between(w->r, 1, 20);
 	for (unsigned int i = 0; i < n; i++)
 		put_rule(w);
 	fclose(w->out);

@@ -14,18 +14,18 @@
 #include "../../bpf/reasons.h"
 #include "../lang/policy.h"
 
-#define MODEL_NONE     (-1) /* no filter, no rule, no device */
+#define MODEL_NONE	(-1) /* no filter, no rule, no device */
 #define MODEL_ELSEWHERE (-2) /* a device that the policy does not name */
 
 struct model_frame {
 	enum policy_hook hook;
-	int device;          /* number in policy.devices */
+	int device; /* number in policy.devices */
 	const uint8_t *bytes;
-	size_t length;       /* bytes at hand */
-	size_t wire_length;  /* bytes of the frame, at least `length` */
-	int iif;             /* egress: number in policy.devices, MODEL_ELSEWHERE, or MODEL_NONE: made by this host */
+	size_t length;	    /* bytes at hand */
+	size_t wire_length; /* bytes of the frame, at least `length` */
+	int iif;	    /* egress: number in policy.devices, MODEL_ELSEWHERE, or MODEL_NONE: made by this host */
 	uint32_t mark;
-	int64_t skuid;       /* -1: no socket */
+	int64_t skuid; /* -1: no socket */
 };
 
 struct model_result {
@@ -39,10 +39,10 @@ struct model_result {
 /* Sums of what the packets did; arrays as long as the policy needs, see model_counters_new(). */
 struct model_counters {
 	uint64_t (*reason)[REASON_MAX]; /* per filter */
-	uint64_t **rule;                /* per filter and rule: packets that it decided */
-	uint64_t **own;                 /* per filter and rule: its `counter` statement */
-	uint64_t *named;                /* per policy.counters */
-	uint64_t total_bytes;           /* of all packets that a filter saw */
+	uint64_t **rule;		/* per filter and rule: packets that it decided */
+	uint64_t **own;			/* per filter and rule: its `counter` statement */
+	uint64_t *named;		/* per policy.counters */
+	uint64_t total_bytes;		/* of all packets that a filter saw */
 	size_t n_filters;
 };
 

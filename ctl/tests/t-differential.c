@@ -126,7 +126,8 @@ static int judge_everywhere(struct trial *t, const struct frame *frame, const st
 
 /* ---- counters ---- */
 
-static void check_counter(struct trial *t, uint32_t number, uint64_t expected, const char *what, const char *where, int at)
+static void check_counter(struct trial *t, uint32_t number, uint64_t expected, const char *what, const char *where,
+			  int at)
 {
 	struct counter c = { 0 };
 	int r;
