@@ -390,7 +390,7 @@ static const char *path_key(struct lang *l, const char *path)
 		if (length == 1 && path[0] == '.') {
 			; /* nothing */
 		} else if (length == 2 && path[0] == '.' && path[1] == '.' && to > key + 1 &&
-			   strncmp(to - 3, "../", 3)) {
+			   (to < key + 3 || strncmp(to - 3, "../", 3))) {
 			to[-1] = '\0';
 			slash = strrchr(key, '/');
 			to = slash ? slash + 1 : key;
