@@ -192,11 +192,11 @@ static bool is_blank(char c)
 static void fill_column(struct filling *f, uint16_t file, const char *text, size_t length, unsigned int column)
 {
 	const char *end = text + length;
-	uint32_t line = 0;
+	uint32_t line = 1;
 
-	for (const char *next = text; next < end;) {
+	for (const char *next = text; next < end; line++) {
 		const char *start = next, *word = NULL, *stop = memchr(start, '\n', (size_t)(end - start)), *pos;
-		struct location loc = { .file = file, .line = ++line, .column = 1, .length = 1 };
+		struct location loc = { .file = file, .line = line, .column = 1, .length = 1 };
 		struct raw_part part = { 0 };
 		unsigned int n = 0;
 

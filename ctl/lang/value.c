@@ -188,7 +188,7 @@ bool value_mac(const char *text, size_t length, struct value *ret)
 	return true;
 }
 
-/* One value without '-' or '/' of its own. l may be NULL for the types that need no tables. */
+/* One value without '-' or '/' of its own. l may be NULL for types other than devices. */
 static enum finding single(struct lang *l, const struct want *want, const char *text, size_t length, bool quoted,
 			   struct location loc, struct range *r)
 {
