@@ -47,7 +47,7 @@ static struct member *members_sorted(const struct policy *policy, const struct s
 	return members;
 }
 
-static bool types_same(const struct set *a, const struct set *b)
+bool set_types_same(const struct set *a, const struct set *b)
 {
 	return a->n_types == b->n_types && !memcmp(a->type, b->type, a->n_types * sizeof(a->type[0]));
 }
@@ -60,7 +60,7 @@ int set_delta(const struct policy *old_policy, const struct set *old, const stru
 	size_t i = 0, j = 0;
 	int rc = -ENOMEM;
 
-	if ((old && !old->has_content) || (new && !new->has_content) || (old && new && !types_same(old, new))) {
+	if ((old && !old->has_content) || (new && !new->has_content) || (old && new && !set_types_same(old, new))) {
 		*ret = (struct set_delta){ 0 };
 		return 0;
 	}

@@ -176,6 +176,8 @@ out:
 		counter_plan_free(plain);
 	if (rc == -ENOMEM)
 		diag_oom(&run->diag);
+	else if (rc == -E2BIG)
+		diag_errno(&run->diag, E2BIG, "cannot stage the rules");
 	return rc ? EXIT_FAILED : EXIT_DONE;
 }
 

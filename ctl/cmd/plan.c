@@ -16,6 +16,8 @@
 struct plan {
 	struct out *out;
 	const struct policy *old, *new; /* old NULL: nothing is loaded */
+	struct weir_root *root;		/* whose rules the old ones are, or NULL */
+	struct diag *diag;
 	bool changed;
 	int rc;
 };
@@ -226,13 +228,17 @@ static void plan_set(struct plan *plan, const struct set *old, const struct set 
 
 	if (old && new && old->digest == new->digest && old->has_content == new->has_content)
 		return;
-	plan->rc = set_delta(plan->old, old, plan->new, new, &delta);
+	/* Element files were not kept with the running rules, but the kernel has what they held. */
+	if (plan->root)
+		plan->rc = set_delta_live(plan->root, old, plan->new, new, &delta, plan->diag);
+	else
+		plan->rc = set_delta(plan->old, old, plan->new, new, &delta);
 	if (!plan->rc && old && new && delta.known && !delta.added && !delta.removed && old->size == new->size)
 		return; /* the digests of interface names differ where their numbers do */
 	plan->changed = true;
 	type = set_type_text(either);
 	if (plan->rc || !type) {
-		plan->rc = -ENOMEM;
+		plan->rc = plan->rc ? plan->rc : -ENOMEM;
 		free(type);
 		return;
 	}
@@ -270,22 +276,30 @@ static void plan_sets(struct plan *plan)
 
 /* ---- the command ---- */
 
-static int plan_say(struct run *run, const struct policy *old, const struct policy *new, uint64_t generation)
+/* root NULL: compare with the policy `old`, or with nothing. */
+static int plan_say(struct run *run, struct weir_root *root, const struct policy *old, const struct policy *new)
 {
-	struct plan plan = { .out = run->out, .old = old, .new = new };
+	const struct running *running = root ? root_running(root) : NULL;
+	struct plan plan = {
+		.out = run->out,
+		.old = running ? running->policy : old,
+		.new = new,
+		.root = running ? root : NULL,
+		.diag = &run->diag,
+	};
 
 	out_string(run->out, "file", run->operands[0]);
-	if (generation)
-		out_integer(run->out, "generation", generation);
+	if (running)
+		out_integer(run->out, "generation", running->generation);
 	else
 		out_null(run->out, "generation");
 	plan_filters(&plan);
 	if (!plan.rc)
 		plan_sets(&plan);
-	if (plan.rc) {
+	if (plan.rc == -ENOMEM)
 		diag_oom(&run->diag);
+	if (plan.rc)
 		return EXIT_FAILED;
-	}
 	out_bool(run->out, "changed", plan.changed);
 	if (!plan.changed)
 		out_text(run->out, "nothing would change\n");
@@ -302,7 +316,7 @@ static int plan_against(struct run *run, const struct rules *new)
 	diag_init(&diag);
 	code = rules_parse(run->value[OPTION_AGAINST], &diag, &old);
 	if (code == EXIT_DONE)
-		code = plan_say(run, old.policy, new->policy, 0);
+		code = plan_say(run, NULL, old.policy, new->policy);
 	else
 		out_diag(run->out, &diag, NULL);
 	rules_clear(&old);
@@ -312,15 +326,12 @@ static int plan_against(struct run *run, const struct rules *new)
 
 static int plan_running(struct run *run, const struct rules *new)
 {
-	const struct running *running = NULL;
 	struct weir_root *root = NULL;
 	int code, rc = root_open(&root, run->bpffs, ROOT_READ, &run->diag);
 
 	if (rc && rc != -ENOENT)
 		return EXIT_FAILED;
-	if (!rc)
-		running = root_running(root);
-	code = plan_say(run, running ? running->policy : NULL, new->policy, running ? running->generation : 0);
+	code = plan_say(run, rc ? NULL : root, NULL, new->policy);
 	if (!rc)
 		root_close(root);
 	return code;
@@ -346,7 +357,7 @@ int cmd_plan(struct run *run)
 	if (run->value[OPTION_AGAINST])
 		code = plan_against(run, &rules);
 	else if (run->value[OPTION_OFFLINE])
-		code = plan_say(run, NULL, rules.policy, 0);
+		code = plan_say(run, NULL, NULL, rules.policy);
 	else
 		code = plan_running(run, &rules);
 out:

@@ -53,6 +53,8 @@ static int run_tests(struct run *run, struct rules *rules, struct tally *tally)
 		runner_close(runner);
 	if (rc == -ENOMEM)
 		diag_oom(&run->diag);
+	else if (rc == -E2BIG)
+		diag_errno(&run->diag, E2BIG, "cannot stage the rules");
 	return rc ? EXIT_FAILED : EXIT_DONE;
 }
 
