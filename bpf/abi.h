@@ -245,6 +245,10 @@ struct control {
 	__u64 settled;    /* the last generation after which the old half was seen to be unused */
 	__u32 magic;
 	__u32 abi_version;
+	__u32 n_nodes;    /* what one half of this instance holds: powers of two */
+	__u32 n_refs;
+	__u32 n_counters;
+	__u32 n_manifest; /* bytes of one half of the manifest */
 };
 
 struct counter {
@@ -289,6 +293,6 @@ _Static_assert(sizeof(struct lookup) == 108, "lookup");
 _Static_assert(sizeof(struct filter_head) == 20, "filter_head");
 _Static_assert(sizeof(struct binding) == 8, "binding");
 _Static_assert(sizeof(struct tables_head) % 8 == 0, "what follows the head is aligned");
-_Static_assert(sizeof(struct control) == 24, "control");
+_Static_assert(sizeof(struct control) == 40, "control");
 _Static_assert((int)KEY_WORDS <= (int)KEY_MAX, "key words");
 _Static_assert(sizeof(struct event) % 8 == 0, "event");

@@ -1,0 +1,508 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Apply: stage, verify, swap, forget.
+ *
+ * Everything before swap() can fail or be killed without any packet noticing: packets read the other half
+ * of the tables, sets that no rule names, programs on devices that no rule names. swap() is one store.
+ * What forget() does not get to, the next command does (recover.c).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "inner.h"
+#include "numbers.h"
+#include "root.h"
+#include "tests.h"
+
+struct stage {
+	struct weir_root *root;
+	const struct policy *policy;
+	const struct apply_options *options;
+	struct diag *diag;
+	struct device_env *devices;
+	struct counter_plan *counters;
+	struct fresh fresh;
+	uint16_t *slots;
+	bool *new_set; /* per set: its slot is filled by this apply */
+	struct image *image;
+	char *manifest;
+	struct apply_result *result;
+};
+
+static double now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1e3 + t.tv_nsec / 1e6;
+}
+
+/* ---- stage ---- */
+
+/* Who needs a device: 0 nobody must have it, 1 a filter, 2 a rule redirects there. */
+static int needed(const struct policy *policy, size_t device, struct location *ret)
+{
+	for (size_t f = 0; f < policy->n_filters; f++) {
+		const struct filter *filter = &policy->filters[f];
+
+		for (size_t i = 0; i < filter->n_devices; i++) {
+			if (filter->devices[i].device == device && !filter->devices[i].optional) {
+				*ret = filter->devices[i].loc;
+				return 1;
+			}
+		}
+		for (size_t i = 0; i < filter->n_rules; i++) {
+			if (filter->rules[i].verdict == POLICY_REDIRECT && filter->rules[i].redirect == device) {
+				*ret = filter->rules[i].loc;
+				return 2;
+			}
+		}
+	}
+	return 0;
+}
+
+static int resolve_devices(struct stage *s)
+{
+	const struct policy *policy = s->policy;
+	int failed = 0;
+
+	s->devices = calloc(policy->n_devices + 1, sizeof(*s->devices));
+	if (!s->devices)
+		return diag_oom(s->diag);
+	for (size_t i = 0; i < policy->n_devices; i++) {
+		struct link_info info;
+		struct location loc = { 0 };
+		int r = link_get(policy->devices[i], &info, s->diag);
+
+		if (r == 0) {
+			s->devices[i] = (struct device_env){ .ifindex = info.ifindex, .raw_ip = !info.ethernet };
+			continue;
+		}
+		if (r != -ENODEV)
+			return r;
+		switch (needed(policy, i, &loc)) {
+		case 1:
+			failed = diag_error(s->diag, loc, "device '%s' does not exist in this network namespace",
+					    policy->devices[i]);
+			diag_hint(s->diag, "create it first, or write '%s optional'", policy->devices[i]);
+			break;
+		case 2:
+			failed = diag_error(s->diag, loc, "cannot redirect to '%s': there is no such device",
+					    policy->devices[i]);
+			break;
+		}
+	}
+	return failed;
+}
+
+static const struct set *running_set(const struct running *running, const char *name, size_t *ret)
+{
+	for (size_t i = 0; running && i < running->policy->n_sets; i++) {
+		if (!strcmp(running->policy->sets[i].name, name)) {
+			*ret = i;
+			return &running->policy->sets[i];
+		}
+	}
+	return NULL;
+}
+
+static bool same_types(const struct set *a, const struct set *b)
+{
+	return a->n_types == b->n_types && !memcmp(a->type, b->type, a->n_types * sizeof(a->type[0]));
+}
+
+/*
+ * A set keeps its elements, what `weir set` did to them included, as long as the file says the same of it;
+ * a set without content in the file belongs to `weir set` alone.
+ */
+static int choose_slots(struct stage *s)
+{
+	const struct running *running = root_running(s->root);
+	uint64_t used[SET_SLOTS / 64] = { 0 };
+	unsigned int slot = 0;
+
+	s->slots = calloc(s->policy->n_sets + 1, sizeof(*s->slots));
+	s->new_set = calloc(s->policy->n_sets + 1, sizeof(*s->new_set));
+	if (!s->slots || !s->new_set)
+		return diag_oom(s->diag);
+	for (size_t i = 0; running && i < running->policy->n_sets; i++)
+		used[running->set_slot[i] / 64] |= 1ul << (running->set_slot[i] % 64);
+	for (size_t i = 0; i < s->policy->n_sets; i++) {
+		const struct set *set = &s->policy->sets[i];
+		size_t old = 0;
+		const struct set *before = running_set(running, set->name, &old);
+
+		if (before && same_types(set, before) && set->size == before->size &&
+		    (set->has_content ? before->has_content && set->digest == before->digest : true)) {
+			s->slots[i] = running->set_slot[old];
+			s->result->sets_kept++;
+			continue;
+		}
+		while (slot < SET_SLOTS && used[slot / 64] & 1ul << (slot % 64))
+			slot++;
+		if (slot == SET_SLOTS)
+			return diag_error(s->diag, set->loc, "more than %d sets, those of the running rules included",
+					  SET_SLOTS);
+		s->slots[i] = slot++;
+		s->new_set[i] = true;
+		s->result->sets_loaded++;
+	}
+	return 0;
+}
+
+static int compile(struct stage *s)
+{
+	struct compile_input input = { .policy = s->policy, .devices = s->devices, .set_slot = s->slots };
+
+	if (counter_plan_keeping(&s->counters, &s->fresh, s->policy, root_running(s->root)))
+		return diag_oom(s->diag);
+	input.counters = s->counters;
+	return compile_policy(&s->image, &input, s->diag);
+}
+
+/* Room for the new generation: a first instance, a larger one, or the one that is there. */
+static int make_room(struct stage *s)
+{
+	struct capacity need = { s->image->n_nodes, s->image->n_refs, s->counters->n, strlen(s->manifest) + 1 };
+	struct capacity roomy = capacity_for(need.n_nodes, need.n_refs, need.n_counters, need.n_manifest);
+	struct weir_root *root = s->root;
+	char from[600], to[600];
+	int r;
+
+	if (root->instance && capacity_holds(&root->instance->memory.capacity, &need))
+		return 0;
+	if (root->instance) {
+		const struct capacity *have = &root->instance->memory.capacity;
+
+		/* never smaller in any part: the running rules must fit too */
+		roomy.n_nodes = roomy.n_nodes > have->n_nodes ? roomy.n_nodes : have->n_nodes;
+		roomy.n_refs = roomy.n_refs > have->n_refs ? roomy.n_refs : have->n_refs;
+		roomy.n_counters = roomy.n_counters > have->n_counters ? roomy.n_counters : have->n_counters;
+		roomy.n_manifest = roomy.n_manifest > have->n_manifest ? roomy.n_manifest : have->n_manifest;
+		return grow(root, &roomy, s->diag);
+	}
+	r = instance_create(&root->instance, root->path, 1, &roomy, NULL, s->diag);
+	if (r)
+		return r;
+	snprintf(from, sizeof(from), "%s/1-new", root->path);
+	snprintf(to, sizeof(to), "%s/1", root->path);
+	return rename(from, to) ? diag_errno(s->diag, errno, "cannot rename '%s'", from) : 0;
+}
+
+static int load_sets(struct stage *s)
+{
+	const struct policy *policy = s->policy;
+	struct inner *inner = calloc(policy->n_sets + 1, sizeof(*inner));
+	uint16_t *slots = calloc(policy->n_sets + 1, sizeof(*slots));
+	size_t n = 0;
+	int r = inner && slots ? 0 : diag_oom(s->diag);
+
+	for (size_t i = 0; i < policy->n_sets && r == 0; i++) {
+		struct set_image image = { 0 };
+
+		if (!s->new_set[i])
+			continue;
+		r = set_image_add(&image, &policy->sets[i], policy->sets[i].elements, policy->sets[i].n_elements,
+				  s->devices, s->diag);
+		if (r == 0)
+			r = inner_create(&inner[n], &policy->sets[i], &image, s->diag);
+		if (r == 0)
+			slots[n++] = s->slots[i];
+		set_image_clear(&image);
+	}
+	if (r == 0)
+		r = inner_publish(s->root->instance->set, slots, inner, n, s->diag);
+	for (size_t i = 0; i < n; i++)
+		inner_close(&inner[i]);
+	free(inner);
+	free(slots);
+	return r;
+}
+
+static int clear_fresh_counters(struct stage *s)
+{
+	int cpus = libbpf_num_possible_cpus();
+	struct counter *zero = calloc(cpus > 0 ? cpus : 1, sizeof(*zero));
+	int r = zero ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < s->fresh.n && r == 0 && root_running(s->root); i++) {
+		r = bpf_map_update_elem(s->root->instance->counters, &s->fresh.at[i], zero, BPF_ANY);
+		if (r == 0)
+			r = bpf_map_update_elem(s->root->instance->counter_base, &s->fresh.at[i], zero, BPF_ANY);
+	}
+	free(zero);
+	return r ? diag_errno(s->diag, -r, "cannot clear counters") : 0;
+}
+
+static void write_half(struct stage *s)
+{
+	struct memory *memory = &s->root->instance->memory;
+	unsigned int half = (memory->control->generation + 1) & 1;
+
+	memory_write_half(memory, half, s->image);
+	memcpy(memory->manifest + half * memory->capacity.n_manifest, s->manifest, strlen(s->manifest) + 1);
+}
+
+/* ---- verify ---- */
+
+struct verify {
+	struct stage *stage;
+	size_t failed;
+};
+
+static void on_test(void *context, const struct test_outcome *outcome)
+{
+	struct verify *v = context;
+
+	if (outcome->passed)
+		return;
+	v->failed++;
+	diag_error(v->stage->diag, outcome->test->expect_loc, "test '%s' failed: got %s", outcome->test->name, outcome->got);
+	diag_hint(v->stage->diag, "expected %s", outcome->want);
+}
+
+/* The file's own tests, on a private copy of the same programs with the same rules. */
+static int verify(struct stage *s)
+{
+	struct verify v = { s, 0 };
+	struct compile_input input = { .policy = s->policy, .devices = s->devices, .counters = s->counters };
+	struct runner *runner = NULL;
+	struct image *image = NULL;
+	struct diag quiet;
+	uint16_t *slots;
+	int r;
+
+	if (!s->policy->n_tests)
+		return 0;
+	slots = set_slots_plain(s->policy);
+	input.set_slot = slots;
+	diag_init(&quiet); /* its warnings were said by the first compilation */
+	r = slots ? compile_policy(&image, &input, &quiet) : -ENOMEM;
+	diag_clear(&quiet);
+	if (r == 0)
+		r = runner_open(&runner, image->n_nodes > s->counters->n ? image->n_nodes : s->counters->n, image->n_refs,
+				s->diag);
+	if (r == 0)
+		r = runner_load(runner, s->policy, s->devices, image, s->diag);
+	if (r == 0)
+		r = tests_run(runner, s->policy, s->devices, on_test, &v, s->diag);
+	runner_close(runner);
+	image_free(image);
+	free(slots);
+	return r > 0 || v.failed ? -EINVAL : r;
+}
+
+/* ---- attach, swap, forget ---- */
+
+static const struct pin *pin_of(const struct pin *pins, size_t n, enum hook hook, uint32_t ifindex)
+{
+	for (size_t i = 0; i < n; i++)
+		if (pins[i].hook == hook && pins[i].ifindex == ifindex)
+			return &pins[i];
+	return NULL;
+}
+
+static bool pin_is_generic(const struct pin *pin)
+{
+	return !strcmp(pin->kind, "gen") || !strcmp(pin->kind, "dispg");
+}
+
+/* New devices get the programs now; under the running generation they have no filter, so nothing changes yet. */
+static int attach_all(struct stage *s)
+{
+	const struct policy *policy = s->policy;
+	struct pin *pins;
+	size_t n;
+	int r = pins_list(&pins, &n, s->root->path), failed = 0;
+
+	if (r)
+		return diag_errno(s->diag, -r, "cannot list attachments");
+	for (size_t f = 0; f < policy->n_filters; f++) {
+		const struct filter *filter = &policy->filters[f];
+
+		for (size_t i = 0; i < filter->n_devices; i++) {
+			const char *name = policy->devices[filter->devices[i].device];
+			uint32_t ifindex = s->devices[filter->devices[i].device].ifindex;
+			const struct pin *pin = pin_of(pins, n, (enum hook)filter->hook, ifindex);
+
+			if (!ifindex)
+				continue;
+			if (pin && attach_alive(s->root, pin) &&
+			    (filter->hook != POLICY_XDP || pin_is_generic(pin) == filter->generic))
+				continue;
+			if (pin)
+				attach_remove(s->root, pin, s->diag);
+			r = attach_add(s->root, (enum hook)filter->hook, ifindex, name, filter->generic,
+				       s->options->force, s->diag);
+			if (r)
+				failed = r;
+			else
+				s->result->attached++;
+		}
+	}
+	free(pins);
+	return failed;
+}
+
+static void swap(struct stage *s)
+{
+	struct control *control = s->root->instance->memory.control;
+
+	__atomic_store_n(&control->generation, control->generation + 1, __ATOMIC_RELEASE);
+}
+
+static size_t count_pins(const struct weir_root *root)
+{
+	struct pin *pins;
+	size_t n = 0;
+
+	if (pins_list(&pins, &n, root->path) == 0)
+		free(pins);
+	return n;
+}
+
+static int forget(struct stage *s)
+{
+	size_t before = count_pins(s->root), after;
+	int r = root_reload(s->root, s->diag);
+
+	if (r == 0)
+		r = tidy(s->root, s->diag);
+	after = count_pins(s->root);
+	s->result->detached = before > after ? before - after : 0;
+	return r;
+}
+
+/* ---- the whole ---- */
+
+static bool same_sources(const struct policy *a, const struct policy *b)
+{
+	if (a->n_sources != b->n_sources)
+		return false;
+	for (size_t i = 0; i < a->n_sources; i++)
+		if (strcmp(a->sources[i].name, b->sources[i].name) || a->sources[i].length != b->sources[i].length ||
+		    memcmp(a->sources[i].text, b->sources[i].text, a->sources[i].length))
+			return false;
+	return true;
+}
+
+/* The same files, the same sets, the same interfaces, and every attachment in place. */
+static bool nothing_to_do(struct stage *s)
+{
+	const struct running *running = root_running(s->root);
+	struct pin *pins;
+	bool same = true;
+	size_t n;
+
+	if (!running || !same_sources(s->policy, running->policy) || s->result->sets_loaded ||
+	    s->policy->n_devices != running->policy->n_devices ||
+	    memcmp(s->devices, running->devices, s->policy->n_devices * sizeof(*s->devices)))
+		return false;
+	if (pins_list(&pins, &n, s->root->path))
+		return false;
+	for (size_t f = 0; f < s->policy->n_filters && same; f++) {
+		const struct filter *filter = &s->policy->filters[f];
+
+		for (size_t i = 0; i < filter->n_devices && same; i++) {
+			uint32_t ifindex = s->devices[filter->devices[i].device].ifindex;
+			const struct pin *pin = pin_of(pins, n, (enum hook)filter->hook, ifindex);
+
+			same = !ifindex || (pin && attach_alive(s->root, pin));
+		}
+	}
+	free(pins);
+	return same;
+}
+
+/* Back to what ran before: nothing of ours may stay behind. */
+static void undo(struct stage *s)
+{
+	struct diag quiet;
+
+	if (!s->root->instance)
+		return;
+	diag_init(&quiet);
+	if (root_running(s->root)) {
+		tidy(s->root, &quiet);
+	} else {
+		instance_close(s->root->instance);
+		s->root->instance = NULL;
+		recover(s->root, &quiet); /* removes an instance that never enforced anything */
+	}
+	diag_clear(&quiet);
+}
+
+static int stage(struct stage *s)
+{
+	int r = make_room(s);
+
+	if (r)
+		return r;
+	/* From here on a kill leaves something to tidy up. */
+	s->root->instance->memory.control->settled = 0;
+	r = load_sets(s);
+	if (r == 0)
+		r = clear_fresh_counters(s);
+	if (r == 0)
+		write_half(s);
+	if (r == 0)
+		r = attach_all(s);
+	return r;
+}
+
+static void stage_clear(struct stage *s)
+{
+	free(s->devices);
+	counter_plan_free(s->counters);
+	free(s->fresh.at);
+	free(s->slots);
+	free(s->new_set);
+	image_free(s->image);
+	free(s->manifest);
+}
+
+int root_apply(struct weir_root *root, const struct policy *policy, const struct apply_options *options,
+	       struct apply_result *ret, struct diag *diag)
+{
+	struct stage s = { .root = root, .policy = policy, .options = options, .diag = diag, .result = ret };
+	double start = now_ms(), swapped;
+	int r = root_check_netns(root, diag);
+
+	memset(ret, 0, sizeof(*ret));
+	if (r == 0)
+		r = resolve_devices(&s);
+	if (r == 0)
+		r = choose_slots(&s);
+	if (r == 0 && nothing_to_do(&s)) {
+		ret->generation = root->running.generation;
+		ret->unchanged = true;
+		stage_clear(&s);
+		return 0;
+	}
+	if (r == 0)
+		r = compile(&s);
+	if (r == 0)
+		r = verify(&s);
+	if (r == 0 && manifest_write(&s.manifest, policy, s.devices, s.counters, s.slots, options->file, netns_number()))
+		r = diag_oom(diag);
+	if (r == 0)
+		r = stage(&s);
+	if (r) {
+		undo(&s);
+		stage_clear(&s);
+		return r;
+	}
+	ret->stage_ms = now_ms() - start;
+	swapped = now_ms();
+	swap(&s);
+	ret->generation = root->instance->memory.control->generation;
+	r = forget(&s);
+	ret->swap_ms = now_ms() - swapped;
+	stage_clear(&s);
+	return r;
+}

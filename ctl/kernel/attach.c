@@ -1,0 +1,455 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Programs on interfaces. Every attachment has a file under ROOT/links, made so that a killed command
+ * can never leave one behind that has none:
+ *
+ *   xdp-link-IFINDEX   a BPF link, XDP in the driver      xdp-gen-IFINDEX    the same in the stack's generic hook
+ *   xdp-disp-IFINDEX   a component of libxdp's dispatcher (the program is pinned); xdp-dispg: generic
+ *   tci-tcx-IFINDEX    a TCX link, ingress (tce: egress)
+ *   tci-cls-IFINDEX    a filter on clsact (the program is pinned, before it is attached)
+ *   tci-clsq-IFINDEX   the same, and the qdisc is ours too
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <linux/if_link.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <xdp/libxdp.h>
+
+#include "link.h"
+#include "root.h"
+#include "weir.skel.h"
+
+/* Not in the headers of libbpf 1.1; the numbers are the kernel's (6.6). */
+#define ATTACH_TCX_INGRESS 46
+#define ATTACH_TCX_EGRESS  47
+
+#define CLS_HANDLE   0x77656972 /* "weir" */
+#define CLS_PRIORITY 0x7765
+
+static const char *const hook_names[HOOK_MAX] = { "xdp", "tci", "tce" };
+
+static void pin_path(char path[600], const struct weir_root *root, const char *name)
+{
+	snprintf(path, 600, "%s/links/%s", root->path, name);
+}
+
+static bool pin_parse(struct pin *pin, const char *name)
+{
+	char hook[8], kind[8];
+	unsigned int ifindex;
+
+	if (sscanf(name, "%7[a-z]-%7[a-z]-%u", hook, kind, &ifindex) != 3)
+		return false;
+	for (int h = 0; h < HOOK_MAX; h++) {
+		if (strcmp(hook, hook_names[h]))
+			continue;
+		*pin = (struct pin){ .hook = h, .ifindex = ifindex };
+		snprintf(pin->name, sizeof(pin->name), "%s-%s-%u", hook, kind, ifindex);
+		snprintf(pin->kind, sizeof(pin->kind), "%s", kind);
+		return true;
+	}
+	return false;
+}
+
+int pins_list(struct pin **ret, size_t *ret_n, const char *root)
+{
+	struct pin *pins = NULL;
+	struct dirent *entry;
+	char path[600];
+	size_t n = 0;
+	DIR *dir;
+
+	*ret = NULL;
+	*ret_n = 0;
+	snprintf(path, sizeof(path), "%s/links", root);
+	dir = opendir(path);
+	if (!dir)
+		return errno == ENOENT ? 0 : -errno;
+	while ((entry = readdir(dir))) {
+		struct pin *grown = realloc(pins, (n + 1) * sizeof(*pins));
+
+		if (!grown) {
+			free(pins);
+			closedir(dir);
+			return -ENOMEM;
+		}
+		pins = grown;
+		n += pin_parse(&pins[n], entry->d_name);
+	}
+	closedir(dir);
+	*ret = pins;
+	*ret_n = n;
+	return 0;
+}
+
+static bool is(const struct pin *pin, const char *kind)
+{
+	return !strcmp(pin->kind, kind);
+}
+
+static bool is_dispatcher(const struct pin *pin)
+{
+	return is(pin, "disp") || is(pin, "dispg");
+}
+
+static bool is_clsact(const struct pin *pin)
+{
+	return is(pin, "cls") || is(pin, "clsq");
+}
+
+/* ---- clsact ---- */
+
+static struct bpf_tc_hook cls_hook(uint32_t ifindex, enum hook hook)
+{
+	struct bpf_tc_hook h = { .sz = sizeof(h), .ifindex = ifindex,
+				 .attach_point = hook == HOOK_TC_EGRESS ? BPF_TC_EGRESS : BPF_TC_INGRESS };
+
+	return h;
+}
+
+static int cls_set(uint32_t ifindex, enum hook hook, int program, bool replace)
+{
+	struct bpf_tc_hook h = cls_hook(ifindex, hook);
+	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = program, .handle = CLS_HANDLE, .priority = CLS_PRIORITY,
+			    .flags = replace ? BPF_TC_F_REPLACE : 0);
+
+	return bpf_tc_attach(&h, &opts);
+}
+
+static int cls_add(const struct weir_root *root, enum hook hook, uint32_t ifindex, const char *device, struct diag *diag)
+{
+	struct bpf_tc_hook h = cls_hook(ifindex, hook);
+	char path[600], name[64];
+	int r, program = root->instance->program[hook];
+
+	h.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
+	load_log_reset();
+	r = bpf_tc_hook_create(&h);
+	if (r && r != -EEXIST)
+		return diag_errno(diag, -r, "cannot add a clsact qdisc to '%s' (%s)", device, load_log_tail());
+	snprintf(name, sizeof(name), "%s-%s-%u", hook_names[hook], r == 0 ? "clsq" : "cls", ifindex);
+	pin_path(path, root, name);
+	unlink(path);
+	r = bpf_obj_pin(program, path);
+	if (r == 0)
+		r = cls_set(ifindex, hook, program, true);
+	if (r) {
+		unlink(path);
+		return diag_errno(diag, -r, "cannot attach to '%s' at clsact (%s)", device, load_log_tail());
+	}
+	return 0;
+}
+
+static int cls_remove(const struct pin *pin)
+{
+	struct bpf_tc_hook h = cls_hook(pin->ifindex, pin->hook);
+	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLS_HANDLE, .priority = CLS_PRIORITY);
+
+	load_log_reset();
+	bpf_tc_detach(&h, &opts);
+	if (is(pin, "clsq") && link_clsact_is_empty(pin->ifindex)) {
+		h.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
+		bpf_tc_hook_destroy(&h);
+	}
+	return 0;
+}
+
+/* ---- TC ---- */
+
+static int tc_add(const struct weir_root *root, enum hook hook, uint32_t ifindex, const char *device, struct diag *diag)
+{
+	enum bpf_attach_type type = hook == HOOK_TC_EGRESS ? ATTACH_TCX_EGRESS : ATTACH_TCX_INGRESS;
+	int link = bpf_link_create(root->instance->program[hook], ifindex, type, NULL), r;
+	char path[600], name[64];
+
+	if (link < 0)
+		return cls_add(root, hook, ifindex, device, diag);
+	snprintf(name, sizeof(name), "%s-tcx-%u", hook_names[hook], ifindex);
+	pin_path(path, root, name);
+	unlink(path);
+	r = bpf_obj_pin(link, path);
+	close(link);
+	return r ? diag_errno(diag, -r, "cannot pin the link of '%s'", device) : 0;
+}
+
+/* ---- XDP through libxdp's dispatcher ---- */
+
+static int dispatcher_add(const struct weir_root *root, const struct instance *instance, uint32_t ifindex, bool generic,
+			  const char *name, struct diag *diag)
+{
+	struct shared_maps shared = { .events = instance->events, .control = instance->control,
+				      .tables = instance->tables, .manifest = instance->manifest,
+				      .counters = instance->counters, .counter_base = instance->counter_base };
+	struct weir_bpf *bpf;
+	struct xdp_program *program;
+	char path[600];
+	int r;
+
+	memcpy(shared.set, instance->set, sizeof(shared.set));
+	r = load_open(&bpf, &instance->memory.capacity, LOAD_XDP_ONLY, &shared, diag);
+	if (r)
+		return r;
+	program = xdp_program__from_bpf_obj(bpf->obj, "xdp.frags");
+	r = libxdp_get_error(program);
+	if (r == 0) {
+		xdp_program__set_run_prio(program, 10); /* before programs that do not say (50) */
+		r = xdp_program__attach(program, ifindex, generic ? XDP_MODE_SKB : XDP_MODE_NATIVE, 0);
+		if (r == 0) {
+			pin_path(path, root, name);
+			unlink(path);
+			r = bpf_obj_pin(xdp_program__fd(program), path);
+			if (r)
+				xdp_program__detach(program, ifindex, generic ? XDP_MODE_SKB : XDP_MODE_NATIVE, 0);
+		}
+		xdp_program__close(program);
+	}
+	load_close(bpf);
+	return r;
+}
+
+static uint32_t program_id(int fd)
+{
+	struct bpf_prog_info info = { 0 };
+	uint32_t length = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(fd, &info, &length) ? 0 : info.id;
+}
+
+/* Takes the component with this program off the dispatcher of an interface. */
+static int dispatcher_remove(uint32_t ifindex, uint32_t id)
+{
+	struct xdp_multiprog *mp = xdp_multiprog__get_from_ifindex(ifindex);
+	struct xdp_program *program = NULL;
+	int r = 0;
+
+	if (libxdp_get_error(mp))
+		return 0;
+	while ((program = xdp_multiprog__next_prog(program, mp))) {
+		if (xdp_program__id(program) == id) {
+			r = xdp_program__detach(program, ifindex, xdp_multiprog__attach_mode(mp), 0);
+			break;
+		}
+	}
+	xdp_multiprog__close(mp);
+	return r;
+}
+
+static bool dispatcher_holds(uint32_t ifindex, uint32_t id)
+{
+	struct xdp_multiprog *mp = xdp_multiprog__get_from_ifindex(ifindex);
+	struct xdp_program *program = NULL;
+	bool found = false;
+
+	if (libxdp_get_error(mp))
+		return false;
+	while (!found && (program = xdp_multiprog__next_prog(program, mp)))
+		found = xdp_program__id(program) == id;
+	xdp_multiprog__close(mp);
+	return found;
+}
+
+/* ---- XDP ---- */
+
+static int xdp_busy(uint32_t ifindex, const char *device, bool force, struct diag *diag)
+{
+	DECLARE_LIBBPF_OPTS(bpf_xdp_query_opts, query);
+	uint32_t id = 0;
+
+	if (bpf_xdp_query(ifindex, 0, &query) == 0)
+		id = query.prog_id ?: query.drv_prog_id ?: query.skb_prog_id ?: query.hw_prog_id;
+	diag_errno(diag, EBUSY, "cannot attach to '%s': somebody else's XDP program is there (id %u)", device, id);
+	diag_hint(diag,
+		  force ? "a BPF link holds it, which cannot be replaced: stop its owner" :
+			  "see `bpftool prog show id %u`; stop its owner, use --force to replace it, or judge at TC with `hook ingress tc`",
+		  id);
+	return -EBUSY;
+}
+
+static int xdp_add_alone(const struct weir_root *root, uint32_t ifindex, const char *device, bool generic, bool force,
+			 struct diag *diag)
+{
+	DECLARE_LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE);
+	char path[600], name[64];
+	int link, r;
+
+	link = bpf_link_create(root->instance->program[HOOK_XDP], ifindex, BPF_XDP, &opts);
+	if (link < 0 && (errno == EBUSY || errno == EEXIST) && force) {
+		bpf_xdp_detach(ifindex, 0, NULL);
+		bpf_xdp_detach(ifindex, XDP_FLAGS_SKB_MODE, NULL);
+		link = bpf_link_create(root->instance->program[HOOK_XDP], ifindex, BPF_XDP, &opts);
+	}
+	if (link < 0 && (errno == EBUSY || errno == EEXIST))
+		return xdp_busy(ifindex, device, force, diag);
+	if (link < 0) {
+		r = diag_errno(diag, errno, "cannot attach to '%s' in %s mode", device, generic ? "generic" : "native");
+		if (!generic)
+			diag_hint(diag, "the driver has no XDP, or not with this MTU or these features (`ethtool -k %s`, "
+					"kernel log); `hook ingress generic` or `hook ingress tc` work with any driver",
+				  device);
+		return r;
+	}
+	snprintf(name, sizeof(name), "xdp-%s-%u", generic ? "gen" : "link", ifindex);
+	pin_path(path, root, name);
+	unlink(path);
+	r = bpf_obj_pin(link, path);
+	close(link);
+	return r ? diag_errno(diag, -r, "cannot pin the link of '%s'", device) : 0;
+}
+
+static int xdp_add(const struct weir_root *root, uint32_t ifindex, const char *device, bool generic, bool force,
+		   struct diag *diag)
+{
+	DECLARE_LIBBPF_OPTS(bpf_xdp_query_opts, query);
+	char name[64];
+	int r;
+
+	if (!kernel_has_dispatcher())
+		return xdp_add_alone(root, ifindex, device, generic, force, diag);
+	load_log_reset();
+	snprintf(name, sizeof(name), "xdp-%s-%u", generic ? "dispg" : "disp", ifindex);
+	r = dispatcher_add(root, root->instance, ifindex, generic, name, diag);
+	if (r == -EBUSY || r == -EEXIST) {
+		if (!force)
+			return xdp_busy(ifindex, device, force, diag);
+		bpf_xdp_detach(ifindex, 0, NULL);
+		bpf_xdp_detach(ifindex, XDP_FLAGS_SKB_MODE, NULL);
+		r = dispatcher_add(root, root->instance, ifindex, generic, name, diag);
+	}
+	if (r == 0)
+		return 0;
+	/* The dispatcher did not work out: alone, if nobody is there. */
+	if (bpf_xdp_query(ifindex, 0, &query) == 0 && !query.prog_id && !query.drv_prog_id && !query.skb_prog_id)
+		return xdp_add_alone(root, ifindex, device, generic, force, diag);
+	return diag_errno(diag, -r, "cannot attach to '%s' beside the programs that are there (%s)", device,
+			  load_log_tail());
+}
+
+int attach_add(const struct weir_root *root, enum hook hook, uint32_t ifindex, const char *device, bool generic, bool force,
+	       struct diag *diag)
+{
+	if (hook == HOOK_XDP)
+		return xdp_add(root, ifindex, device, generic, force, diag);
+	return tc_add(root, hook, ifindex, device, diag);
+}
+
+int attach_remove(const struct weir_root *root, const struct pin *pin, struct diag *diag)
+{
+	char path[600];
+	int r = 0, fd;
+
+	pin_path(path, root, pin->name);
+	if (is_clsact(pin)) {
+		r = cls_remove(pin);
+	} else if (is_dispatcher(pin)) {
+		fd = bpf_obj_get(path);
+		if (fd >= 0) {
+			load_log_reset();
+			r = dispatcher_remove(pin->ifindex, program_id(fd));
+			close(fd);
+		}
+	} else {
+		fd = bpf_obj_get(path);
+		if (fd >= 0) {
+			bpf_link_detach(fd);
+			close(fd);
+		}
+	}
+	if (r)
+		return diag_errno(diag, -r, "cannot detach from interface %u (%s)", pin->ifindex, load_log_tail());
+	return unlink(path) && errno != ENOENT ? diag_errno(diag, errno, "cannot remove '%s'", path) : 0;
+}
+
+int attach_move(const struct weir_root *root, const struct pin *pin, const struct instance *to, struct diag *diag)
+{
+	char path[600];
+	int r, fd;
+
+	pin_path(path, root, pin->name);
+	if (is_clsact(pin)) {
+		r = cls_set(pin->ifindex, pin->hook, to->program[pin->hook], true);
+		if (r == 0) {
+			unlink(path);
+			r = bpf_obj_pin(to->program[pin->hook], path);
+		}
+	} else {
+		fd = bpf_obj_get(path);
+		if (fd < 0)
+			return errno == ENOENT ? 0 : diag_errno(diag, errno, "cannot open '%s'", path);
+		if (is_dispatcher(pin)) {
+			/* Both are in the chain for a moment: the same rules twice, packets counted twice, none judged wrong. */
+			uint32_t id = program_id(fd);
+
+			load_log_reset();
+			r = dispatcher_add(root, to, pin->ifindex, is(pin, "dispg"), pin->name, diag);
+			if (r == 0)
+				r = dispatcher_remove(pin->ifindex, id);
+		} else {
+			r = bpf_link_update(fd, to->program[pin->hook], NULL);
+			if (r == -ENOLINK || r == -ENODEV) /* the interface is gone, and the link with it */
+				r = 0;
+		}
+		close(fd);
+	}
+	return r ? diag_errno(diag, -r, "cannot replace the program on interface %u (%s)", pin->ifindex, load_log_tail()) : 0;
+}
+
+/* Is the program still where its file says? */
+bool attach_alive(const struct weir_root *root, const struct pin *pin)
+{
+	struct bpf_link_info info = { 0 };
+	uint32_t length = sizeof(info);
+	bool alive = false;
+	char path[600];
+	int fd;
+
+	pin_path(path, root, pin->name);
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return false;
+	if (is_clsact(pin)) {
+		struct bpf_tc_hook h = cls_hook(pin->ifindex, pin->hook);
+		DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLS_HANDLE, .priority = CLS_PRIORITY);
+
+		alive = bpf_tc_query(&h, &opts) == 0;
+	} else if (is_dispatcher(pin)) {
+		alive = dispatcher_holds(pin->ifindex, program_id(fd));
+	} else if (bpf_obj_get_info_by_fd(fd, &info, &length) == 0) {
+		alive = info.xdp.ifindex == pin->ifindex; /* of a TCX link, too, this is the first word behind the type */
+	}
+	close(fd);
+	return alive;
+}
+
+int root_attachments(struct weir_root *root, struct attachment **ret, size_t *ret_n, struct diag *diag)
+{
+	struct attachment *list;
+	struct pin *pins;
+	size_t n;
+	int r = pins_list(&pins, &n, root->path);
+
+	if (r)
+		return diag_errno(diag, -r, "cannot list '%s/links'", root->path);
+	list = calloc(n + 1, sizeof(*list));
+	for (size_t i = 0; list && i < n; i++) {
+		list[i].hook = pins[i].hook;
+		list[i].ifindex = pins[i].ifindex;
+		list[i].gone = !attach_alive(root, &pins[i]) || link_name(pins[i].ifindex, list[i].device);
+		list[i].how = is(&pins[i], "link") ? "xdp native" :
+			      is(&pins[i], "gen")  ? "xdp generic" :
+			      is_dispatcher(&pins[i]) ? "xdp dispatcher" :
+			      is(&pins[i], "tcx")  ? "tcx" :
+						     "clsact";
+	}
+	free(pins);
+	if (!list)
+		return diag_oom(diag);
+	*ret = list;
+	*ret_n = n;
+	return 0;
+}

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <xdp/libxdp.h>
+
+#include "load.h"
+#include "weir.skel.h"
+
+const struct shared_maps shared_none = {
+	.set = { -1, -1, -1, -1, -1 }, .events = -1, .control = -1, .tables = -1, .manifest = -1,
+	.counters = -1, .counter_base = -1,
+};
+
+/* ---- what the libraries say ---- */
+
+static char log_tail[2048];
+
+/* Keeps the last line that says something; the verifier's whole log is of no use in a message. */
+static int log_keep(const char *format, va_list args)
+{
+	char line[sizeof(log_tail)];
+	size_t n;
+
+	vsnprintf(line, sizeof(line), format, args);
+	n = strlen(line);
+	while (n && (line[n - 1] == '\n' || line[n - 1] == ' '))
+		line[--n] = 0;
+	if (n && !strstr(line, "Retrying without BTF") && !strstr(line, "END PROG LOAD LOG"))
+		memcpy(log_tail, line, n + 1);
+	return 0;
+}
+
+static int log_libbpf(enum libbpf_print_level level, const char *format, va_list args)
+{
+	return level == LIBBPF_DEBUG ? 0 : log_keep(format, args);
+}
+
+static int log_libxdp(enum libxdp_print_level level, const char *format, va_list args)
+{
+	return level == LIBXDP_DEBUG ? 0 : log_keep(format, args);
+}
+
+const char *load_log_tail(void)
+{
+	return log_tail[0] ? log_tail : "no more is known";
+}
+
+void load_log_reset(void)
+{
+	libbpf_set_print(log_libbpf);
+	libxdp_set_print(log_libxdp);
+	log_tail[0] = 0;
+}
+
+/* ---- sizes ---- */
+
+static uint32_t power_of_two(size_t least, uint32_t from)
+{
+	while (from < least && from < 1u << 31)
+		from *= 2;
+	return from;
+}
+
+struct capacity capacity_for(size_t n_nodes, size_t n_refs, size_t n_counters, size_t n_manifest)
+{
+	/* A quarter more, so that the next edit of the file does not need a larger instance at once. */
+	return (struct capacity){ .n_nodes = power_of_two(n_nodes + n_nodes / 4, 4096),
+				  .n_refs = power_of_two(n_refs + n_refs / 4, 4096),
+				  .n_counters = power_of_two(n_counters + n_counters / 4, 1024),
+				  .n_manifest = power_of_two(n_manifest + n_manifest / 4, 65536) };
+}
+
+bool capacity_holds(const struct capacity *have, const struct capacity *need)
+{
+	return have->n_nodes >= need->n_nodes && have->n_refs >= need->n_refs && have->n_counters >= need->n_counters &&
+	       have->n_manifest >= need->n_manifest;
+}
+
+struct half_layout half_layout(const struct capacity *c)
+{
+	struct half_layout layout = { .nodes_off = sizeof(struct tables_head) };
+
+	layout.refs_off = layout.nodes_off + (size_t)c->n_nodes * sizeof(struct node);
+	layout.size = (layout.refs_off + (size_t)c->n_refs * sizeof(uint32_t) + 7) & ~7ul;
+	return layout;
+}
+
+/* ---- the object ---- */
+
+void load_close(struct weir_bpf *bpf)
+{
+	weir_bpf__destroy(bpf);
+}
+
+static int reuse(struct bpf_map *map, int fd)
+{
+	return fd < 0 ? 0 : bpf_map__reuse_fd(map, fd);
+}
+
+int load_open(struct weir_bpf **ret, const struct capacity *c, unsigned int flags, const struct shared_maps *shared,
+	      struct diag *diag)
+{
+	struct half_layout layout = half_layout(c);
+	struct weir_bpf *bpf;
+	int r;
+
+	load_log_reset();
+	bpf = weir_bpf__open();
+	if (!bpf)
+		return diag_errno(diag, errno, "cannot open the BPF object (%s)", load_log_tail());
+	bpf->rodata->cfg.node_mask = c->n_nodes - 1;
+	bpf->rodata->cfg.ref_mask = c->n_refs - 1;
+	bpf->rodata->cfg.nodes_off = layout.nodes_off;
+	bpf->rodata->cfg.refs_off = layout.refs_off;
+	bpf->rodata->cfg.trace = flags & LOAD_TRACE ? 1 : 0;
+	r = bpf_map__set_value_size(bpf->maps.tables, layout.size) ?:
+	    bpf_map__set_value_size(bpf->maps.manifest, c->n_manifest) ?:
+	    bpf_map__set_max_entries(bpf->maps.counters, c->n_counters) ?:
+	    bpf_map__set_max_entries(bpf->maps.counter_base, c->n_counters) ?:
+	    reuse(bpf->maps.set_word, shared->set[SET_WORD]) ?:
+	    reuse(bpf->maps.set_word_lpm, shared->set[SET_WORD_LPM]) ?:
+	    reuse(bpf->maps.set_quad, shared->set[SET_QUAD]) ?:
+	    reuse(bpf->maps.set_quad_lpm, shared->set[SET_QUAD_LPM]) ?:
+	    reuse(bpf->maps.set_tuple, shared->set[SET_TUPLE]) ?:
+	    reuse(bpf->maps.events, shared->events) ?:
+	    reuse(bpf->maps.control, shared->control) ?:
+	    reuse(bpf->maps.tables, shared->tables) ?:
+	    reuse(bpf->maps.manifest, shared->manifest) ?:
+	    reuse(bpf->maps.counters, shared->counters) ?:
+	    reuse(bpf->maps.counter_base, shared->counter_base);
+	if (r == 0 && flags & LOAD_XDP_ONLY) {
+		bpf_program__set_autoload(bpf->progs.weir_tc_ingress, false);
+		bpf_program__set_autoload(bpf->progs.weir_tc_egress, false);
+		*ret = bpf;
+		return 0;
+	}
+	if (r == 0)
+		r = weir_bpf__load(bpf);
+	if (r) {
+		int error = -r;
+
+		weir_bpf__destroy(bpf);
+		if (error == E2BIG && layout.size > 4 << 20)
+			return diag_errno(diag, error,
+					  "cannot make tables of %zu bytes: kernels before 6.3 allow 4 MiB; use fewer rules, "
+					  "or sets instead of rules",
+					  layout.size);
+		if (error == EPERM)
+			return diag_errno(diag, error, "cannot load the BPF programs: root, or CAP_BPF, CAP_NET_ADMIN and "
+						       "CAP_PERFMON, is needed");
+		return diag_errno(diag, error, "cannot load the BPF programs (%s)", load_log_tail());
+	}
+	*ret = bpf;
+	return 0;
+}
+
+/* ---- shared memory ---- */
+
+static size_t map_bytes(size_t value_size, size_t entries)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+
+	return (((value_size + 7) & ~7ul) * entries + page - 1) & ~(page - 1);
+}
+
+static int map_one(void **ret, int fd, size_t value_size, size_t entries, const char *name, struct diag *diag)
+{
+	void *at = mmap(NULL, map_bytes(value_size, entries), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (at == MAP_FAILED)
+		return diag_errno(diag, errno, "cannot map the '%s' table into memory", name);
+	*ret = at;
+	return 0;
+}
+
+int memory_map(struct memory *ret, int control_fd, int tables_fd, int manifest_fd, const struct capacity *capacity,
+	       struct diag *diag)
+{
+	struct memory m = { .capacity = *capacity };
+	int r;
+
+	r = map_one((void **)&m.control, control_fd, sizeof(struct control), 1, "control", diag);
+	if (r == 0)
+		r = map_one((void **)&m.tables, tables_fd, half_layout(capacity).size, 2, "tables", diag);
+	if (r == 0)
+		r = map_one((void **)&m.manifest, manifest_fd, capacity->n_manifest, 2, "manifest", diag);
+	if (r) {
+		memory_unmap(&m);
+		return r;
+	}
+	*ret = m;
+	return 0;
+}
+
+void memory_unmap(struct memory *m)
+{
+	if (m->control)
+		munmap(m->control, map_bytes(sizeof(struct control), 1));
+	if (m->tables)
+		munmap(m->tables, map_bytes(half_layout(&m->capacity).size, 2));
+	if (m->manifest)
+		munmap(m->manifest, map_bytes(m->capacity.n_manifest, 2));
+	memset(m, 0, sizeof(*m));
+}
+
+/* The half must not be read by any packet. */
+void memory_write_half(struct memory *m, unsigned int half, const struct image *image)
+{
+	struct half_layout layout = half_layout(&m->capacity);
+	uint8_t *at = m->tables + half * layout.size;
+
+	memcpy(at, image->head, sizeof(*image->head));
+	memcpy(at + layout.nodes_off, image->nodes, image->n_nodes * sizeof(*image->nodes));
+	memcpy(at + layout.refs_off, image->refs, image->n_refs * sizeof(*image->refs));
+}

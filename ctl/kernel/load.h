@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The BPF object: opened with the sizes of an instance, loaded, its shared memory mapped. */
+#pragma once
+
+#include "kernel.h"
+
+struct weir_bpf;
+
+/* What one half of an instance holds, and where. Counts of nodes and refs are powers of two. */
+struct capacity {
+	uint32_t n_nodes, n_refs, n_counters, n_manifest;
+};
+
+/* Smallest capacity that holds this much, with room to grow. */
+struct capacity capacity_for(size_t n_nodes, size_t n_refs, size_t n_counters, size_t n_manifest);
+bool capacity_holds(const struct capacity *have, const struct capacity *need);
+
+struct half_layout {
+	size_t nodes_off, refs_off, size; /* of one half */
+};
+struct half_layout half_layout(const struct capacity *capacity);
+
+enum load_flags {
+	LOAD_TRACE = 1,	   /* for test runs: struct trace instead of an interface */
+	LOAD_XDP_ONLY = 2, /* the XDP program alone, and not loaded yet: libxdp does that */
+};
+
+/* Maps of a running instance that a new object shares; -1: make new ones. */
+struct shared_maps {
+	int set[SET_MAP_MAX];
+	int events;
+	/* only for LOAD_XDP_ONLY: */
+	int control, tables, manifest, counters, counter_base;
+};
+extern const struct shared_maps shared_none;
+
+/* Opened, sized and (without LOAD_XDP_ONLY) loaded. The caller destroys it with load_close(). */
+int load_open(struct weir_bpf **ret, const struct capacity *capacity, unsigned int flags, const struct shared_maps *shared,
+	      struct diag *diag);
+void load_close(struct weir_bpf *bpf);
+
+/* The shared memory of the three mmapable maps. */
+struct memory {
+	struct control *control;
+	uint8_t *tables;
+	uint8_t *manifest;
+	struct capacity capacity;
+};
+int memory_map(struct memory *ret, int control_fd, int tables_fd, int manifest_fd, const struct capacity *capacity,
+	       struct diag *diag);
+void memory_unmap(struct memory *memory);
+void memory_write_half(struct memory *memory, unsigned int half, const struct image *image);
+
+/* What libbpf and libxdp last said; they never print by themselves. */
+const char *load_log_tail(void);
+void load_log_reset(void);

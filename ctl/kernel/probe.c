@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What this kernel can do: tried, not guessed from its version. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/membarrier.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <linux/magic.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "load.h"
+#include "probe.skel.h"
+#include "root.h"
+#include "weir.skel.h"
+
+/* libxdp's dispatcher calls its programs as extensions of its own functions: can one be put in place? */
+bool kernel_has_dispatcher(void)
+{
+	static int known = -1;
+	struct probe_bpf *probe;
+	int link = -1;
+
+	if (known >= 0)
+		return known;
+	known = 0;
+	load_log_reset();
+	probe = probe_bpf__open();
+	if (!probe)
+		return false;
+	bpf_program__set_autoload(probe->progs.probe_extension, false);
+	if (probe_bpf__load(probe) == 0) {
+		struct probe_bpf *extension = probe_bpf__open();
+
+		if (extension) {
+			bpf_program__set_autoload(extension->progs.probe_target, false);
+			if (bpf_program__set_attach_target(extension->progs.probe_extension,
+							   bpf_program__fd(probe->progs.probe_target), "probe_slot") == 0 &&
+			    probe_bpf__load(extension) == 0) {
+				struct bpf_link *attached = bpf_program__attach_trace(extension->progs.probe_extension);
+
+				link = attached ? 0 : -errno;
+				bpf_link__destroy(attached);
+			}
+			probe_bpf__destroy(extension);
+		}
+	}
+	probe_bpf__destroy(probe);
+	known = link == 0;
+	return known;
+}
+
+static enum probe_state has_tcx(void)
+{
+	uint32_t count = 0, flags = 0;
+	int r;
+
+	/* lo is in every network namespace; asking changes nothing. 46: TCX ingress */
+	r = bpf_prog_query(if_nametoindex("lo") ?: 1, 46, 0, &flags, NULL, &count);
+	return r == 0 ? PROBE_YES : errno == EPERM ? PROBE_UNKNOWN : PROBE_NO;
+}
+
+static enum probe_state has_bpffs(void)
+{
+	struct statfs fs;
+
+	return statfs("/sys/fs/bpf", &fs) == 0 && (unsigned long)fs.f_type == BPF_FS_MAGIC ? PROBE_YES : PROBE_NO;
+}
+
+struct list {
+	struct probe *at;
+	size_t n, capacity;
+};
+
+static void add(struct list *list, const char *name, enum probe_state state, const char *detail)
+{
+	if (list->n == list->capacity) {
+		size_t capacity = list->capacity ? list->capacity * 2 : 16;
+		struct probe *grown = realloc(list->at, capacity * sizeof(*grown));
+
+		if (!grown)
+			return;
+		list->at = grown;
+		list->capacity = capacity;
+	}
+	list->at[list->n] = (struct probe){ .name = name, .state = state };
+	snprintf(list->at[list->n++].detail, sizeof(list->at[0].detail), "%s", detail);
+}
+
+int kernel_probe(struct probe **ret, size_t *ret_n)
+{
+	struct capacity small = capacity_for(0, 0, 0, 0);
+	struct list list = { 0 };
+	struct weir_bpf *bpf;
+	struct utsname name;
+	struct diag diag;
+	enum probe_state state;
+
+	uname(&name);
+	add(&list, "kernel", PROBE_YES, name.release);
+	state = has_bpffs();
+	add(&list, "bpffs", state,
+	    state == PROBE_YES ? "/sys/fs/bpf" : "not mounted at /sys/fs/bpf; `weir apply` mounts it, or: mount -t bpf bpf /sys/fs/bpf");
+	state = access("/sys/kernel/btf/vmlinux", R_OK) ? PROBE_NO : PROBE_YES;
+	add(&list, "btf", state, state == PROBE_YES ? "/sys/kernel/btf/vmlinux" : "not built in; weir does not need it");
+	diag_init(&diag);
+	if (load_open(&bpf, &small, 0, &shared_none, &diag) == 0) {
+		add(&list, "programs", PROBE_YES, "weir's XDP and TC programs load");
+		load_close(bpf);
+	} else {
+		add(&list, "programs", PROBE_NO, diag.n ? diag.problems[0].message : "weir's programs do not load");
+	}
+	diag_clear(&diag);
+	add(&list, "xdp", list.at[list.n - 1].state, "native where the driver has it, several buffers a frame (frags)");
+	state = kernel_has_dispatcher() ? PROBE_YES : PROBE_NO;
+	add(&list, "dispatcher", state,
+	    state == PROBE_YES ? "XDP programs of several owners on one device, through libxdp" :
+				 "extension programs (freplace) are refused: one XDP program a device, weir attaches alone");
+	state = has_tcx();
+	add(&list, "tcx", state, state == PROBE_YES ? "TC through links" : "before 6.6: TC through a clsact qdisc");
+	state = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0) & MEMBARRIER_CMD_GLOBAL ? PROBE_YES : PROBE_NO;
+	add(&list, "membarrier", state, state == PROBE_YES ? "waits for packets under old rules" : "a map update is used instead");
+	*ret = list.at;
+	*ret_n = list.n;
+	return list.at ? 0 : -ENOMEM;
+}
+
+int kernel_verified(struct verified *ret, size_t *ret_n, struct diag *diag)
+{
+	struct capacity small = capacity_for(0, 0, 0, 0);
+	struct bpf_program *program;
+	struct weir_bpf *bpf;
+	size_t n = 0;
+	int r = load_open(&bpf, &small, 0, &shared_none, diag);
+
+	if (r)
+		return r;
+	bpf_object__for_each_program(program, bpf->obj) {
+		static const char *const names[] = { "weir_xdp", "weir_tc_ingress", "weir_tc_egress" };
+		struct bpf_prog_info info = { 0 };
+		uint32_t length = sizeof(info);
+
+		if (n == *ret_n || bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &length))
+			continue;
+		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+			if (!strcmp(names[i], bpf_program__name(program)))
+				ret[n++] = (struct verified){ names[i], info.verified_insns };
+	}
+	load_close(bpf);
+	*ret_n = n;
+	return 0;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the files of kernel/ share about an open weir. */
+#pragma once
+
+#include "load.h"
+
+/* One loaded copy of programs and maps, pinned in a directory of its own. */
+struct instance {
+	unsigned int number;
+	struct memory memory;
+	int control, tables, manifest, counters, counter_base, events;
+	int set[SET_MAP_MAX];
+	int program[HOOK_MAX];
+};
+
+struct weir_root {
+	char path[256];
+	int lock;		   /* the directory itself, locked */
+	struct instance *instance; /* NULL: nothing loaded */
+	struct running running;
+	struct manifest *contents; /* owns what running points to */
+};
+
+const struct instance *root_instance(const struct weir_root *root);
+int root_reload(struct weir_root *root, struct diag *diag); /* reads the running generation again */
+int root_check_netns(const struct weir_root *root, struct diag *diag);
+
+/* instance.c */
+int instance_create(struct instance **ret, const char *root, unsigned int number, const struct capacity *capacity,
+		    const struct instance *shares, struct diag *diag);
+int instance_open(struct instance **ret, const char *directory, unsigned int number, struct diag *diag);
+void instance_close(struct instance *instance);
+int instance_remove(const char *root, const char *name);
+int directory_remove(const char *path);
+
+/* runner.c */
+int counters_sum(int fd, uint32_t first, uint32_t n, struct counter *ret);
+
+/* wait.c: returns when every packet that could still read the old half is through */
+int wait_for_packets(struct diag *diag);
+
+/* manifest.c: the generation's sources, numbers and slots, as text in the instance */
+struct manifest {
+	struct policy *policy;
+	struct device_env *devices;
+	struct counter_plan *counters;
+	uint16_t *slots;
+	char *file;
+	int64_t applied_at;
+	uint64_t netns;
+};
+int manifest_write(char **ret, const struct policy *policy, const struct device_env *devices,
+		   const struct counter_plan *counters, const uint16_t *slots, const char *file, uint64_t netns);
+int manifest_read(struct manifest **ret, const char *text, struct diag *diag);
+void manifest_free(struct manifest *manifest);
+uint64_t netns_number(void);
+
+/* attach.c */
+struct pin {
+	char name[64];	     /* of the file under links/ */
+	enum hook hook;
+	char kind[8];	     /* link, gen, disp, tcx, cls, clsq */
+	uint32_t ifindex;
+};
+int pins_list(struct pin **ret, size_t *ret_n, const char *root);
+int attach_add(const struct weir_root *root, enum hook hook, uint32_t ifindex, const char *device, bool generic, bool force,
+	       struct diag *diag);
+int attach_remove(const struct weir_root *root, const struct pin *pin, struct diag *diag);
+/* Makes the attachment run the programs of this instance. */
+int attach_move(const struct weir_root *root, const struct pin *pin, const struct instance *to, struct diag *diag);
+bool attach_alive(const struct weir_root *root, const struct pin *pin);
+
+/* probe.c: asked once a run */
+bool kernel_has_dispatcher(void);
+
+/* recover.c */
+int recover(struct weir_root *root, struct diag *diag);
+int grow(struct weir_root *root, const struct capacity *need, struct diag *diag);
+/* Forgets sets and attachments that the running generation does not name. */
+int tidy(struct weir_root *root, struct diag *diag);

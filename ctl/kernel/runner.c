@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A private copy of the programs, run by BPF_PROG_TEST_RUN on frames from memory. The same object as the
+ * one on the interfaces, loaded with cfg.trace: device, length, mark and owner come from struct trace,
+ * and the outcome goes there, so that one frame costs one system call.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "inner.h"
+#include "load.h"
+#include "root.h"
+#include "weir.skel.h"
+
+#define FRAME_MIN 54	/* a test run of TC refuses IP frames that end in the IP header */
+#define TC_BYTES  3072	/* a test run takes no more than a page for TC; the length is told by struct trace */
+#define XDP_BYTES 65536
+
+struct runner {
+	struct weir_bpf *bpf;
+	struct memory memory;
+	int outer[SET_MAP_MAX];
+	bool own_sets; /* false: those of a running instance */
+	uint16_t *slots;
+	size_t n_slots;
+	int program[HOOK_MAX];
+};
+
+uint16_t *set_slots_plain(const struct policy *policy)
+{
+	uint16_t *slots = calloc(policy->n_sets + 1, sizeof(*slots));
+
+	for (size_t i = 0; slots && i < policy->n_sets; i++)
+		slots[i] = i;
+	return slots;
+}
+
+struct device_env *device_env_plain(const struct policy *policy)
+{
+	struct device_env *devices = calloc(policy->n_devices + 1, sizeof(*devices));
+
+	for (size_t i = 0; devices && i < policy->n_devices; i++)
+		devices[i].ifindex = i + 1000;
+	return devices;
+}
+
+static int runner_make(struct runner **ret, const struct capacity *capacity, const struct shared_maps *shared,
+		       struct diag *diag)
+{
+	struct runner *runner = calloc(1, sizeof(*runner));
+	struct weir_bpf *bpf;
+	int r;
+
+	if (!runner)
+		return diag_oom(diag);
+	r = load_open(&runner->bpf, capacity, LOAD_TRACE, shared, diag);
+	if (r) {
+		free(runner);
+		return r;
+	}
+	bpf = runner->bpf;
+	runner->own_sets = shared->set[0] < 0;
+	runner->outer[SET_WORD] = bpf_map__fd(bpf->maps.set_word);
+	runner->outer[SET_WORD_LPM] = bpf_map__fd(bpf->maps.set_word_lpm);
+	runner->outer[SET_QUAD] = bpf_map__fd(bpf->maps.set_quad);
+	runner->outer[SET_QUAD_LPM] = bpf_map__fd(bpf->maps.set_quad_lpm);
+	runner->outer[SET_TUPLE] = bpf_map__fd(bpf->maps.set_tuple);
+	runner->program[HOOK_XDP] = bpf_program__fd(bpf->progs.weir_xdp);
+	runner->program[HOOK_TC_INGRESS] = bpf_program__fd(bpf->progs.weir_tc_ingress);
+	runner->program[HOOK_TC_EGRESS] = bpf_program__fd(bpf->progs.weir_tc_egress);
+	r = memory_map(&runner->memory, bpf_map__fd(bpf->maps.control), bpf_map__fd(bpf->maps.tables),
+		       bpf_map__fd(bpf->maps.manifest), capacity, diag);
+	if (r) {
+		runner_close(runner);
+		return r;
+	}
+	*ret = runner;
+	return 0;
+}
+
+int runner_open(struct runner **ret, size_t n_nodes, size_t n_refs, struct diag *diag)
+{
+	struct capacity capacity = capacity_for(n_nodes, n_refs, n_nodes + 1024, 0);
+
+	return runner_make(ret, &capacity, &shared_none, diag);
+}
+
+/* The tables of the running generation are copied; its sets are looked up where they are. */
+int runner_open_running(struct runner **ret, struct weir_root *root, struct diag *diag)
+{
+	const struct instance *instance = root_instance(root);
+	struct shared_maps shared = shared_none;
+	struct runner *runner;
+	size_t size;
+	int r;
+
+	if (!root_running(root))
+		return diag_errno(diag, ENOENT, "cannot explain by the running rules: nothing is loaded; use --rules FILE");
+	memcpy(shared.set, instance->set, sizeof(shared.set));
+	r = runner_make(&runner, &instance->memory.capacity, &shared, diag);
+	if (r)
+		return r;
+	size = half_layout(&instance->memory.capacity).size;
+	memcpy(runner->memory.tables + (root_running(root)->generation & 1) * size,
+	       instance->memory.tables + (root_running(root)->generation & 1) * size, size);
+	runner->memory.control->generation = root_running(root)->generation;
+	*ret = runner;
+	return 0;
+}
+
+void runner_close(struct runner *runner)
+{
+	if (!runner)
+		return;
+	memory_unmap(&runner->memory);
+	load_close(runner->bpf);
+	free(runner->slots);
+	free(runner);
+}
+
+static int runner_load_sets(struct runner *runner, const struct policy *policy, const struct device_env *devices,
+			    struct diag *diag)
+{
+	struct inner *inner = calloc(policy->n_sets + 1, sizeof(*inner));
+	uint16_t *slots = set_slots_plain(policy);
+	size_t n = 0;
+	int r = inner && slots ? 0 : diag_oom(diag);
+
+	for (size_t i = 0; i < policy->n_sets && r == 0; i++) {
+		const struct set *set = &policy->sets[i];
+		struct set_image image = { 0 };
+
+		r = set_image_add(&image, set, set->elements, set->n_elements, devices, diag);
+		if (r == 0)
+			r = inner_create(&inner[n], set, &image, diag);
+		n += r == 0;
+		set_image_clear(&image);
+	}
+	if (r == 0 && n > SET_SLOTS)
+		r = diag_errno(diag, E2BIG, "cannot load %zu sets: at most %d", n, SET_SLOTS);
+	/* A slot keeps the maps of an earlier policy that its new set does not use: they are never looked at. */
+	if (r == 0)
+		r = inner_publish(runner->outer, slots, inner, n, diag);
+	for (size_t i = 0; i < n; i++)
+		inner_close(&inner[i]);
+	free(inner);
+	free(slots);
+	return r;
+}
+
+static int counters_clear(int fd, uint32_t n)
+{
+	int cpus = libbpf_num_possible_cpus();
+	struct counter *zero = calloc(cpus > 0 ? cpus : 1, sizeof(*zero));
+	int r = zero ? 0 : -ENOMEM;
+
+	for (uint32_t i = 0; i < n && r == 0; i++)
+		r = bpf_map_update_elem(fd, &i, zero, BPF_ANY);
+	free(zero);
+	return r;
+}
+
+static uint32_t counters_in_use(const struct image *image, const struct policy *policy)
+{
+	uint32_t n = 1;
+
+	for (size_t i = 0; i < image->n_nodes; i++) {
+		const struct node *node = &image->nodes[i];
+
+		if (node->op == NODE_COUNT && node->lo + 1 > n)
+			n = node->lo + 1;
+		if (node->op == NODE_VERDICT && node->hi != COUNTER_NONE && node->hi + 1 > n)
+			n = node->hi + 1;
+	}
+	for (size_t f = 0; f < policy->n_filters; f++)
+		if (image->head->filter[f].counters + REASON_MAX > n)
+			n = image->head->filter[f].counters + REASON_MAX;
+	return n;
+}
+
+int runner_load(struct runner *runner, const struct policy *policy, const struct device_env *devices,
+		const struct image *image, struct diag *diag)
+{
+	uint32_t counters = counters_in_use(image, policy);
+	struct control *control = runner->memory.control;
+	int r = 0;
+
+	if (image->n_nodes > runner->memory.capacity.n_nodes || image->n_refs > runner->memory.capacity.n_refs ||
+	    counters > runner->memory.capacity.n_counters)
+		return -E2BIG;
+	if (runner->own_sets)
+		r = runner_load_sets(runner, policy, devices, diag);
+	if (r)
+		return r;
+	r = counters_clear(bpf_map__fd(runner->bpf->maps.counters), counters);
+	if (r)
+		return diag_errno(diag, -r, "cannot clear counters");
+	memory_write_half(&runner->memory, (control->generation + 1) & 1, image);
+	__atomic_store_n(&control->generation, control->generation + 1, __ATOMIC_RELEASE);
+	return 0;
+}
+
+int runner_run(struct runner *runner, const struct runner_frame *frame, struct runner_result *ret)
+{
+	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .repeat = 1);
+	struct trace *trace = &runner->bpf->bss->trace;
+	size_t most = frame->hook == HOOK_XDP ? XDP_BYTES : TC_BYTES, length = frame->length;
+	size_t wire = frame->wire_length > length ? frame->wire_length : length;
+	uint8_t padded[FRAME_MIN] = { 0 };
+	int r;
+
+	if (length > most)
+		length = most;
+	opts.data_in = frame->bytes;
+	opts.data_size_in = length;
+	if (length < FRAME_MIN) {
+		/* Never let the padding pass for bytes of the frame that the capture left out. */
+		wire = length;
+		if (length)
+			memcpy(padded, frame->bytes, length);
+		opts.data_in = padded;
+		opts.data_size_in = sizeof(padded);
+	}
+	*trace = (struct trace){ .ifindex = frame->ifindex, .iif = frame->iif, .length = wire, .mark = frame->mark,
+				 .skuid = frame->skuid >= 0 ? frame->skuid : 0, .has_skuid = frame->skuid >= 0 };
+	r = bpf_prog_test_run_opts(runner->program[frame->hook], &opts);
+	if (r)
+		return r;
+	*ret = (struct runner_result){ .verdict = trace->verdict, .reason = trace->reason, .filter = trace->filter,
+				       .rule = trace->rule, .redirect = trace->redirect, .steps = trace->steps };
+	return 0;
+}
+
+int counters_sum(int fd, uint32_t first, uint32_t n, struct counter *ret)
+{
+	int cpus = libbpf_num_possible_cpus();
+	struct counter *each = calloc(cpus > 0 ? cpus : 1, sizeof(*each));
+	int r = each ? 0 : -ENOMEM;
+
+	for (uint32_t i = 0; i < n && r == 0; i++) {
+		uint32_t number = first + i;
+
+		r = bpf_map_lookup_elem(fd, &number, each);
+		ret[i] = (struct counter){ 0 };
+		for (int cpu = 0; cpu < cpus && r == 0; cpu++) {
+			ret[i].packets += each[cpu].packets;
+			ret[i].bytes += each[cpu].bytes;
+		}
+	}
+	free(each);
+	return r;
+}
+
+int runner_counters(struct runner *runner, uint32_t first, uint32_t n, struct counter *ret)
+{
+	return counters_sum(bpf_map__fd(runner->bpf->maps.counters), first, n, ret);
+}
