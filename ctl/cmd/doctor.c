@@ -105,7 +105,6 @@ int cmd_doctor(struct run *run)
 	size_t n = 0;
 	int code = say_probes(run), rc;
 
-	/* Without root's rights there is nothing to read; the probes have said so. */
 	rc = root_open(&root, run->bpffs, ROOT_READ, &run->diag);
 	if (!rc && root_running(root)) {
 		rc = root_attachments(root, &attachments, &n, &run->diag);
@@ -113,14 +112,19 @@ int cmd_doctor(struct run *run)
 		out_text(run->out, "%-16s %-8s generation %llu under '%s'\n", "rules", "yes",
 			 (unsigned long long)root_running(root)->generation, run->bpffs);
 	} else {
+		bool unknown = rc && rc != -ENOENT;
+
 		out_null(run->out, "generation");
-		out_text(run->out, "%-16s %-8s nothing is loaded under '%s'\n", "rules",
-			 rc && rc != -ENOENT ? "unknown" : "no", run->bpffs);
+		out_text(run->out, "%-16s %-8s %s under '%s'\n", "rules", unknown ? "unknown" : "no",
+			 unknown ? "cannot read what is loaded" : "nothing is loaded", run->bpffs);
 	}
-	if (rc && rc != -ENOENT)
+	if (rc && rc != -ENOENT) {
 		code = EXIT_FAILED;
-	say_attachments(run, attachments, n);
-	say_strangers(run, attachments, n);
+	} else {
+		/* Only who knows what is weir's can say what is not. */
+		say_attachments(run, attachments, n);
+		say_strangers(run, attachments, n);
+	}
 	free(attachments);
 	if (root)
 		root_close(root);
