@@ -205,6 +205,8 @@ void gen_packet(struct frame *ret, struct random *random)
 		s.tos = random_pick(r, pool_dscp) << 2 | (random_chance(r, 30) ? random_below(r, 4) : 0);
 		s.ttl = random_pick(r, pool_ttl);
 		s.dont = random_chance(r, 30);
+		if (s.family == 4 && random_chance(r, 3)) /* the reserved bit, with one of the others or not */
+			s.pokes[0] = (struct frame_poke){ L3, 6, 1, 0x80 | random_below(r, 4) << 5 };
 		if (s.family == 4 && random_chance(r, 15))
 			s.options = random_between(r, 1, 10);
 		if (random_chance(r, s.family == 6 ? 25 : 6))

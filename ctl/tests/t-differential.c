@@ -167,13 +167,24 @@ static void check_counters(struct trial *t)
 
 /* ---- trials ---- */
 
+/* Mostly one that has a filter. */
+static int pick_device(struct trial *t, struct random *r)
+{
+	const struct policy *policy = t->loaded.policy;
+	const struct filter *filter = &policy->filters[random_below(r, policy->n_filters)];
+
+	if (random_chance(r, 5))
+		return random_below(r, policy->n_devices);
+	return filter->devices[random_below(r, filter->n_devices)].device;
+}
+
 static struct meeting pick_meeting(struct trial *t, struct random *r)
 {
 	static const uint32_t marks[] = { 0, 0, 1, 2, 0x10, 0xff00, 0x80000001 };
 	static const int64_t uids[] = { -1, -1, 0, 1, 33, 1000, 65534 };
 	struct meeting m = { .mark = random_pick(r, marks), .skuid = random_pick(r, uids) };
 
-	m.device = random_below(r, t->loaded.policy->n_devices);
+	m.device = pick_device(t, r);
 	switch (random_below(r, 4)) {
 	case 0:
 		m.iif = MODEL_NONE;
