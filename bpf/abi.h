@@ -95,9 +95,16 @@ enum key_word {
  *   NODE_LOG      send an event with prefix number lo for rule hi, go to yes
  *   NODE_VERDICT  end: verdict `word`, reason mask, rule lo, counter hi, redirect to ifindex yes
  *
+ * A filter whose rules do not go well into one tree has several, walked one after the other. The first
+ * match of each is only a candidate; the lowest rule number wins:
+ *
+ *   NODE_CANDIDATE  rule lo matched: if it is the lowest so far, node yes is what to do in the end; go to no
+ *   NODE_BEFORE     rule lo comes before the best candidate ? go to yes : go to no
+ *   NODE_FINISH     go to what the best candidate does; without one, to yes
+ *
  * NODE_NEXT as a target means the next entry of the current list. The compiler ends each list with
  * the filter's default verdict, so a list never runs off its end. Numbers of later operations
- * (limit, connection state, reject) follow behind NODE_VERDICT.
+ * (limit, connection state, reject) follow behind NODE_FINISH.
  */
 enum node_op {
 	NODE_TEST,
@@ -105,6 +112,9 @@ enum node_op {
 	NODE_COUNT,
 	NODE_LOG,
 	NODE_VERDICT,
+	NODE_CANDIDATE,
+	NODE_BEFORE,
+	NODE_FINISH,
 	NODE_OP_MAX
 };
 
@@ -126,7 +136,7 @@ struct node {
 
 /* Steps of one walk: WALK_INLINE without a call, then up to WALK_CHUNKS calls of WALK_INLINE each. */
 #define WALK_INLINE 16
-#define WALK_CHUNKS 8192
+#define WALK_CHUNKS 65536
 #define WALK_MAX    (WALK_INLINE * (WALK_CHUNKS + 1))
 
 /*

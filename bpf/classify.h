@@ -64,6 +64,16 @@ static __always_inline void classify_steps(struct scratch *s, const void *half)
 		} else if (node->op == NODE_LOG) {
 			event_log(node->lo, node->hi);
 			current = node->yes;
+		} else if (node->op == NODE_CANDIDATE) {
+			if (node->lo < s->best) {
+				s->best = node->lo;
+				s->action = node->yes;
+			}
+			current = node->no;
+		} else if (node->op == NODE_BEFORE) {
+			current = node->lo < s->best ? node->yes : node->no;
+		} else if (node->op == NODE_FINISH) {
+			current = s->best == RULE_NONE ? node->yes : s->action;
 		} else {
 			return classify_fail(s, REASON_TABLE);
 		}
@@ -98,6 +108,7 @@ static __always_inline void classify(struct scratch *s, const struct tables_head
 {
 	s->current = filter->root;
 	s->cursor = 0;
+	s->best = RULE_NONE;
 	classify_steps(s, t);
 	if (s->done)
 		return;

@@ -114,6 +114,9 @@ struct scratch {
 	__u32 steps;
 	__u32 ifindex;
 	__u32 nought;   /* always 0, which the verifier does not know */
+	__u32 best;     /* walk: lowest rule among the candidates, or RULE_NONE */
+	__u32 action;   /* walk: what the best candidate does */
+	__u32 pad;
 	__u64 generation;
 	__u8 header[64]; /* a copy of a header that is not in the frame's linear part */
 };

@@ -48,40 +48,73 @@ static int work_begin(struct work *work, const struct filter *filter)
 	return 0;
 }
 
-static int compile_filter(struct lower_context *context, struct image *image, const struct compile_input *input,
-			  struct diag *diag)
+/* What each condition means; sets the filter's lookups and needs on the way. */
+static int understand(struct lower_context *c, struct work *work)
 {
-	const struct filter *filter = context->filter;
-	struct tree_trace trace = { 0 };
+	for (size_t i = 0; i < c->filter->n_rules; i++) {
+		const struct rule *rule = &c->filter->rules[i];
+
+		for (size_t k = 0; k < rule->n_items; k++) {
+			const struct condition *condition = &rule->items[k].condition;
+			int bit = 0, r;
+
+			if (rule->items[k].kind != ITEM_CONDITION)
+				continue;
+			if (condition->set && (bit = lower_lookup_bit(c, condition)) < 0)
+				return bit;
+			for (unsigned int f = 0; f < condition->n_fields; f++)
+				if (condition->field[f] == FIELD_META_SKUID)
+					c->head->flags |= FILTER_NEEDS_SKUID;
+			r = meaning_of(&work->meanings[i][k], condition, c->filter->hook, c->input->devices, bit);
+			if (r)
+				return r;
+		}
+		box_of_rule(&work->boxes[i], rule, work->meanings[i]);
+	}
+	return 0;
+}
+
+#define STEPS_SLOW 1000
+
+static int check_cost(struct image *image, const struct lower_context *c, struct diag *diag)
+{
+	uint32_t cost = program_cost(c->program, c->head->root);
+
+	image->worst_steps[c->filter_number] = cost;
+	if (cost > WALK_MAX) {
+		diag_error(diag, c->filter->loc, "a packet could need %u steps through filter '%s'; it has %u", cost,
+			   c->filter->name, WALK_MAX);
+		diag_hint(diag, "put long lists of addresses or ports into a set");
+		return -EINVAL;
+	}
+	if (cost > STEPS_SLOW) {
+		diag_warning(diag, c->filter->loc, "filter '%s' is slow: a packet could need %u steps", c->filter->name, cost);
+		diag_hint(diag, "many rules overlap here; addresses and ports that get the same verdict belong into a set");
+	}
+	return 0;
+}
+
+static int compile_filter(struct lower_context *c, struct image *image, struct diag *diag)
+{
+	const struct filter *filter = c->filter;
+	struct forest forest = { 0 };
 	struct work work = { 0 };
-	uint32_t cost;
 	int r;
 
-	context->head->counters = input->counters->filter[context->filter_number];
-	context->head->malformed = filter->malformed == POLICY_ACCEPT ? VERDICT_ACCEPT : VERDICT_DROP;
-	context->head->fragments = filter->fragments == POLICY_ACCEPT ? VERDICT_ACCEPT : VERDICT_DROP;
-	context->head->fragments_judged = filter->fragments == POLICY_ACCEPT;
+	c->head->counters = c->input->counters->filter[c->filter_number];
+	c->head->malformed = filter->malformed == POLICY_ACCEPT ? VERDICT_ACCEPT : VERDICT_DROP;
+	c->head->fragments = filter->fragments == POLICY_ACCEPT ? VERDICT_ACCEPT : VERDICT_DROP;
+	c->head->fragments_judged = filter->fragments == POLICY_ACCEPT;
 	r = work_begin(&work, filter);
-	for (size_t i = 0; i < filter->n_rules && r == 0; i++) {
-		r = lower_rule(&work.boxes[i].entry, context, i, work.meanings[i]);
-		if (r == 0)
-			box_of_rule(&work.boxes[i], &filter->rules[i], work.meanings[i]);
-	}
 	if (r == 0)
-		r = tree_build(&context->head->root, context->program, work.boxes, filter->n_rules,
-			       lower_default(context), &trace);
+		r = understand(c, &work);
+	if (r == 0)
+		r = forest_build(&forest, c, work.boxes, work.meanings);
 	if (r == 0) {
-		cost = program_cost(context->program, context->head->root);
-		image->worst_steps[context->filter_number] = cost;
-		if (cost > WALK_MAX) {
-			diag_error(diag, filter->loc, "a packet could need %u steps through filter '%s'; it has %u", cost,
-				   filter->name, WALK_MAX);
-			diag_hint(diag, "put long lists of addresses or ports into a set");
-			r = -EINVAL;
-		}
-		cover_warn(filter, work.boxes, work.meanings, &trace, input->policy, diag);
+		c->head->root = forest.root[0];
+		r = check_cost(image, c, diag);
+		cover_warn(filter, work.boxes, work.meanings, &forest, c->program, c->input->policy, diag);
 	}
-	tree_trace_clear(&trace);
 	work_clear(&work);
 	return r;
 }
@@ -161,7 +194,7 @@ int compile_policy(struct image **ret, const struct compile_input *input, struct
 						 .lookups = lookups, .diag = diag };
 
 		context.head->lookups = n_lookups;
-		r = compile_filter(&context, image, input, diag);
+		r = compile_filter(&context, image, diag);
 		if (r == 0 && n_lookups + context.head->n_lookups > LOOKUPS_MAX)
 			r = diag_error(diag, context.filter->loc, "more than %d set lookups in all filters", LOOKUPS_MAX);
 		if (r == 0)

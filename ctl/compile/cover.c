@@ -4,9 +4,10 @@
  *
  * Rule A covers rule B when A ends the search and each condition of A follows from B's: from the box of
  * B, or from a condition of B on the same words with fewer values. Sound, not complete: rules that only
- * together cover another are found where the tree cut the last way to it, else not. The tree's leaves
- * keep this from comparing all pairs: whoever covers B stands before it in each leaf that B is in.
+ * together cover another are not found. The trees keep this from comparing all pairs: whoever covers B
+ * is in the list that a packet at any point of B's box meets, so one point is enough.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "program.h"
@@ -105,43 +106,69 @@ static bool covers(const struct filter *filter, const struct box *boxes, struct 
 	return true;
 }
 
-static void warn(const struct filter *filter, size_t b, size_t a, bool alone, const struct policy *policy,
-		 struct diag *diag)
+static void warn(const struct filter *filter, size_t b, size_t a, const struct policy *policy, struct diag *diag)
 {
 	const struct location at = filter->rules[a].loc;
 
-	diag_warning(diag, filter->rules[b].loc,
-		     alone ? "this rule can never match: the rule at %s:%u covers it" :
-			     "this rule can never match: the rule at %s:%u and others before it cover it",
+	diag_warning(diag, filter->rules[b].loc, "this rule can never match: the rule at %s:%u covers it",
 		     policy_location_file(policy, at), at.line);
 	diag_other(diag, at);
 }
 
-/* meanings[rule][item]; boxes and trace as the tree has them. */
-void cover_warn(const struct filter *filter, const struct box *boxes, struct meaning *const *meanings,
-		const struct tree_trace *trace, const struct policy *policy, struct diag *diag)
+static int compare_entries(const void *a, const void *b)
 {
-	size_t left = COMPARISONS_MAX;
+	const uint32_t *x = a, *y = b;
 
-	for (size_t b = 0; b < filter->n_rules; b++) {
-		uint32_t start = trace->leaf_start[b];
+	return x[0] < y[0] ? -1 : x[0] > y[0];
+}
 
-		if (boxes[b].never)
-			continue; /* its own conditions contradict each other; said when it was checked */
-		if (start == RULE_NONE) {
-			size_t a = trace->cut_by[b];
+/* The lowest rule before b that covers it, or RULE_NONE. owner: pairs of entry node and rule, sorted. */
+static uint32_t find_cover(const struct filter *filter, const struct box *boxes, struct meaning *const *meanings,
+			   const struct forest *forest, const struct program *program, const uint32_t (*owner)[2],
+			   size_t b, size_t *left)
+{
+	uint32_t best = RULE_NONE;
 
-			if (a != RULE_NONE)
-				warn(filter, b, a, covers(filter, boxes, meanings, a, b), policy, diag);
-			continue;
-		}
-		for (size_t i = 0; i < trace->leaf_at[b] && left; i++, left--) {
-			size_t a = trace->leaf_rule[start + i];
+	for (size_t t = 0; t < forest->n; t++) {
+		const uint32_t *refs = NULL;
+		size_t n = tree_list_at(program, forest->root[t], forest->exit[t], &boxes[b], &refs);
 
+		for (size_t i = 0; i < n && *left; i++, --*left) {
+			const uint32_t(*found)[2] = bsearch(&refs[i], owner, filter->n_rules, sizeof(*owner), compare_entries);
+			uint32_t a = found ? (*found)[1] : RULE_NONE;
+
+			if (a >= b || a >= best)
+				break;
 			if (covers(filter, boxes, meanings, a, b)) {
-				warn(filter, b, a, true, policy, diag);
+				best = a;
 				break;
 			}
 		}
 	}
+	return best;
+}
+
+/* meanings[rule][item]; boxes as the trees have them. */
+void cover_warn(const struct filter *filter, const struct box *boxes, struct meaning *const *meanings,
+		const struct forest *forest, const struct program *program, const struct policy *policy, struct diag *diag)
+{
+	uint32_t(*owner)[2] = malloc((filter->n_rules + 1) * sizeof(*owner));
+	size_t left = COMPARISONS_MAX;
+
+	for (size_t i = 0; owner && i < filter->n_rules; i++) {
+		owner[i][0] = boxes[i].entry;
+		owner[i][1] = i;
+	}
+	if (owner)
+		qsort(owner, filter->n_rules, sizeof(*owner), compare_entries);
+	for (size_t b = 0; owner && b < filter->n_rules; b++) {
+		uint32_t a;
+
+		if (boxes[b].never)
+			continue; /* its own conditions contradict each other; said when it was checked */
+		a = find_cover(filter, boxes, meanings, forest, program, (const uint32_t(*)[2])owner, b, &left);
+		if (a != RULE_NONE)
+			warn(filter, b, a, policy, diag);
+	}
+	free(owner);
 }

@@ -127,45 +127,67 @@ static uint32_t lower_verdict(struct lower_context *c, size_t number)
 	return program_add(c->program, node);
 }
 
-/* meanings: one per item of the rule, filled in here and owned by the caller. */
-int lower_rule(uint32_t *ret_entry, struct lower_context *c, size_t number, struct meaning *meanings)
+static uint32_t lower_statement(struct lower_context *c, const struct item *item, size_t number, uint32_t yes)
+{
+	const struct counter_plan *counters = c->input->counters;
+
+	if (item->kind == ITEM_COUNTER)
+		return program_add(c->program, (struct node){ .op = NODE_COUNT, .yes = yes,
+							      .lo = item->counter.named >= 0 ?
+									    counters->named[item->counter.named] :
+									    counters->own[c->filter_number][number] });
+	return program_add(c->program,
+			   (struct node){ .op = NODE_LOG, .yes = yes, .hi = number,
+					  .lo = item->log.prefix >= 0 ? (uint32_t)item->log.prefix : RULE_NONE });
+}
+
+/* Where the statements begin behind which no condition stands. */
+static size_t action_start(const struct rule *rule)
+{
+	size_t i = rule->n_items;
+
+	while (i > 0 && rule->items[i - 1].kind != ITEM_CONDITION)
+		i--;
+	return i;
+}
+
+bool lower_is_eager(const struct rule *rule)
+{
+	if (rule->verdict == POLICY_NONE)
+		return true;
+	for (size_t i = 0; i < action_start(rule); i++)
+		if (rule->items[i].kind != ITEM_CONDITION)
+			return true;
+	return false;
+}
+
+uint32_t lower_action(struct lower_context *c, size_t number)
 {
 	const struct rule *rule = &c->filter->rules[number];
 	uint32_t entry = lower_verdict(c, number);
-	/* A rule without verdict has nothing to count but what its statement says. */
-	for (size_t i = rule->n_items; i-- > 0;) {
-		const struct item *item = &rule->items[i];
-		int bit = 0, r;
 
-		switch (item->kind) {
-		case ITEM_CONDITION:
-			if (item->condition.set) {
-				bit = lower_lookup_bit(c, &item->condition);
-				if (bit < 0)
-					return bit;
-			}
-			for (unsigned int f = 0; f < item->condition.n_fields; f++)
-				if (item->condition.field[f] == FIELD_META_SKUID)
-					c->head->flags |= FILTER_NEEDS_SKUID;
-			r = meaning_of(&meanings[i], &item->condition, c->filter->hook, c->input->devices, bit);
-			if (r)
-				return r;
+	for (size_t i = rule->n_items; i > action_start(rule); i--)
+		entry = lower_statement(c, &rule->items[i - 1], number, entry);
+	return entry;
+}
+
+uint32_t lower_rule(struct lower_context *c, size_t number, const struct meaning *meanings, uint32_t action,
+		    uint32_t exit, uint32_t finish)
+{
+	const struct rule *rule = &c->filter->rules[number];
+	uint32_t entry = action;
+
+	if (exit != RULE_NONE && rule->verdict != POLICY_NONE)
+		entry = program_add(c->program,
+				    (struct node){ .op = NODE_CANDIDATE, .lo = number, .yes = action, .no = exit });
+	for (size_t i = action_start(rule); i-- > 0;) {
+		if (rule->items[i].kind == ITEM_CONDITION)
 			entry = lower_condition(c->program, &meanings[i], entry);
-			break;
-		case ITEM_COUNTER:
-			entry = program_add(c->program,
-					    (struct node){ .op = NODE_COUNT, .yes = entry,
-							   .lo = item->counter.named >= 0 ?
-									 c->input->counters->named[item->counter.named] :
-									 c->input->counters->own[c->filter_number][number] });
-			break;
-		case ITEM_LOG:
-			entry = program_add(c->program, (struct node){ .op = NODE_LOG, .yes = entry, .hi = number,
-								       .lo = item->log.prefix >= 0 ? (uint32_t)item->log.prefix :
-												     RULE_NONE });
-			break;
-		}
+		else
+			entry = lower_statement(c, &rule->items[i], number, entry);
 	}
-	*ret_entry = entry;
-	return c->program->out_of_memory ? -ENOMEM : 0;
+	if (exit != RULE_NONE && lower_is_eager(rule))
+		entry = program_add(c->program,
+				    (struct node){ .op = NODE_BEFORE, .lo = number, .yes = entry, .no = finish });
+	return entry;
 }

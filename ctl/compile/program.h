@@ -84,7 +84,13 @@ struct lower_context {
 	struct lookup *lookups; /* of this filter */
 	struct diag *diag;
 };
-int lower_rule(uint32_t *ret_entry, struct lower_context *context, size_t rule_number, struct meaning *meanings);
+/* What a rule does once its conditions hold: statements at its end, then the verdict. NODE_NEXT: it has none. */
+uint32_t lower_action(struct lower_context *context, size_t rule_number);
+/* A rule with a statement that later conditions or rules do not undo: it must run in file order. */
+bool lower_is_eager(const struct rule *rule);
+/* All of the rule. exit: RULE_NONE in a filter of one tree, else where a candidate goes on. finish: of several trees. */
+uint32_t lower_rule(struct lower_context *context, size_t rule_number, const struct meaning *meanings, uint32_t action,
+		    uint32_t exit, uint32_t finish);
 uint32_t lower_default(struct lower_context *context);
 int lower_lookup_bit(struct lower_context *context, const struct condition *condition);
 
@@ -97,25 +103,28 @@ struct box {
 	bool exact;     /* the rule matches all of the box */
 	bool final;     /* and then ends the search */
 	bool never;     /* the rule cannot match */
-	uint32_t entry; /* node */
+	uint32_t entry; /* node, set before the tree is built */
 };
 
 void box_of_rule(struct box *box, const struct rule *rule, const struct meaning *meanings);
 /* true where every packet in the box passes the condition */
 bool box_implies(const struct box *box, const struct meaning *meaning);
 
-/* Where the tree met each rule: what the covering check starts from. */
-struct tree_trace {
-	uint32_t *leaf_rule;   /* leaves behind each other: rule numbers */
-	size_t n, capacity;
-	uint32_t *leaf_start;  /* per rule: where the shortest leaf that holds it starts in leaf_rule; RULE_NONE: nowhere */
-	uint32_t *leaf_at;     /* per rule: its own place there */
-	uint32_t *cut_by;      /* per rule in no leaf: a rule that covered it */
+int tree_build(uint32_t *ret_root, struct program *program, const struct box *boxes, const uint32_t *rules, size_t n,
+	       uint32_t exit);
+/* The list that a packet at the low corner of the box meets: its first reference and their number. */
+size_t tree_list_at(const struct program *program, uint32_t root, uint32_t exit, const struct box *box,
+		    const uint32_t **ret_refs);
+
+/* forest.c: one tree, or several where that is shorter */
+#define TREES_MAX 5
+struct forest {
+	size_t n;
+	uint32_t root[TREES_MAX], exit[TREES_MAX];
 };
-int tree_build(uint32_t *ret_root, struct program *program, const struct box *boxes, size_t n, uint32_t default_node,
-	       struct tree_trace *trace);
-void tree_trace_clear(struct tree_trace *trace);
+int forest_build(struct forest *ret, struct lower_context *context, struct box *boxes, struct meaning *const *meanings);
 
 /* cover.c */
 void cover_warn(const struct filter *filter, const struct box *boxes, struct meaning *const *meanings,
-		const struct tree_trace *trace, const struct policy *policy, struct diag *diag);
+		const struct forest *forest, const struct program *program, const struct policy *policy,
+		struct diag *diag);

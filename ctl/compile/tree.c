@@ -141,9 +141,7 @@ void box_of_rule(struct box *box, const struct rule *rule, const struct meaning 
 struct builder {
 	struct program *program;
 	const struct box *boxes;
-	struct tree_trace *trace;
-	uint32_t default_node;
-	size_t n_rules;
+	uint32_t exit;
 	size_t budget; /* list entries that may still be made */
 	uint32_t *scratch;
 	uint64_t *leaf_hash; /* open addressing: hash of a list -> its node, so that equal leaves are one */
@@ -169,35 +167,10 @@ static size_t cut_behind_certain(struct builder *b, const uint32_t *rules, size_
 	for (size_t i = 0; i < n; i++) {
 		const struct box *box = &b->boxes[rules[i]];
 
-		if (!box->final || !box->exact || !box_covers_region(box, region))
-			continue;
-		for (size_t k = i + 1; k < n && b->trace; k++)
-			b->trace->cut_by[rules[k]] = rules[i];
-		return i + 1;
+		if (box->final && box->exact && box_covers_region(box, region))
+			return i + 1;
 	}
 	return n;
-}
-
-static int trace_leaf(struct tree_trace *trace, const uint32_t *rules, size_t n)
-{
-	if (trace->n + n + 1 > trace->capacity) {
-		size_t capacity = (trace->n + n + 1) * 2;
-		uint32_t *leaf_rule = realloc(trace->leaf_rule, capacity * sizeof(*leaf_rule));
-
-		if (!leaf_rule)
-			return -ENOMEM;
-		trace->leaf_rule = leaf_rule;
-		trace->capacity = capacity;
-	}
-	for (size_t i = 0; i < n; i++) {
-		if (trace->leaf_start[rules[i]] == RULE_NONE || trace->leaf_at[rules[i]] > i) {
-			trace->leaf_start[rules[i]] = trace->n;
-			trace->leaf_at[rules[i]] = i;
-		}
-	}
-	memcpy(trace->leaf_rule + trace->n, rules, n * sizeof(*rules));
-	trace->n += n;
-	return 0;
 }
 
 static uint64_t list_hash(const uint32_t *rules, size_t n)
@@ -214,7 +187,7 @@ static bool same_list(const struct builder *b, uint32_t node, const uint32_t *ru
 	const uint32_t *refs = b->program->refs + b->program->nodes[node].lo;
 	size_t left = b->program->n_refs - b->program->nodes[node].lo;
 
-	if (left < n + 1 || refs[n] != b->default_node)
+	if (left < n + 1 || refs[n] != b->exit)
 		return false;
 	for (size_t i = 0; i < n; i++)
 		if (refs[i] != b->boxes[rules[i]].entry)
@@ -228,16 +201,14 @@ static uint32_t build_leaf(struct builder *b, const uint32_t *rules, size_t n)
 	uint32_t node;
 	size_t slot;
 
-	if (b->trace && trace_leaf(b->trace, rules, n))
-		b->program->out_of_memory = true;
 	if (n == 0)
-		return b->default_node;
+		return b->exit;
 	for (slot = hash & (b->leaf_slots - 1); b->leaf_hash[slot]; slot = (slot + 1) & (b->leaf_slots - 1))
 		if (b->leaf_hash[slot] == hash && same_list(b, b->leaf_node[slot], rules, n))
 			return b->leaf_node[slot];
 	for (size_t i = 0; i < n; i++)
 		b->scratch[i] = b->boxes[rules[i]].entry;
-	node = program_list(b->program, b->scratch, n, b->default_node);
+	node = program_list(b->program, b->scratch, n, b->exit);
 	b->budget -= n < b->budget ? n : b->budget;
 	if (b->leaves < b->leaf_slots / 2) {
 		b->leaf_hash[slot] = hash;
@@ -342,37 +313,12 @@ static uint32_t build(struct builder *b, const uint32_t *rules, size_t n, const 
 	return program_test(b->program, box_word[d], UINT32_MAX, 0, bound, yes, no);
 }
 
-static int trace_begin(struct tree_trace *trace, size_t n)
+/* rules: their numbers, ascending; exit: the node behind the tree, where no rule of it decided. */
+int tree_build(uint32_t *ret_root, struct program *program, const struct box *boxes, const uint32_t *rules, size_t n,
+	       uint32_t exit)
 {
-	memset(trace, 0, sizeof(*trace));
-	trace->leaf_start = malloc((n + 1) * sizeof(uint32_t));
-	trace->leaf_at = malloc((n + 1) * sizeof(uint32_t));
-	trace->cut_by = malloc((n + 1) * sizeof(uint32_t));
-	if (!trace->leaf_start || !trace->leaf_at || !trace->cut_by)
-		return -ENOMEM;
-	for (size_t i = 0; i < n; i++)
-		trace->leaf_start[i] = trace->leaf_at[i] = trace->cut_by[i] = RULE_NONE;
-	return 0;
-}
-
-void tree_trace_clear(struct tree_trace *trace)
-{
-	free(trace->leaf_rule);
-	free(trace->leaf_start);
-	free(trace->leaf_at);
-	free(trace->cut_by);
-	memset(trace, 0, sizeof(*trace));
-}
-
-/* trace is filled in and must be cleared by the caller, also on failure. */
-int tree_build(uint32_t *ret_root, struct program *program, const struct box *boxes, size_t n, uint32_t default_node,
-	       struct tree_trace *trace)
-{
-	struct builder b = { .program = program, .boxes = boxes, .trace = trace, .default_node = default_node,
-			     .n_rules = n, .budget = n * 8 + 65536, .leaf_slots = 1024 };
-	uint32_t *rules = malloc((n + 1) * sizeof(*rules));
+	struct builder b = { .program = program, .boxes = boxes, .exit = exit, .budget = n * 8 + 65536, .leaf_slots = 1024 };
 	struct region all;
-	size_t alive = 0;
 	int r = -ENOMEM;
 
 	while (b.leaf_slots < n * 2)
@@ -380,18 +326,35 @@ int tree_build(uint32_t *ret_root, struct program *program, const struct box *bo
 	b.scratch = malloc((n + 1) * sizeof(*b.scratch));
 	b.leaf_hash = calloc(b.leaf_slots, sizeof(*b.leaf_hash));
 	b.leaf_node = calloc(b.leaf_slots, sizeof(*b.leaf_node));
-	if (rules && b.scratch && b.leaf_hash && b.leaf_node && trace_begin(trace, n) == 0) {
+	if (b.scratch && b.leaf_hash && b.leaf_node) {
 		memset(all.lo, 0, sizeof(all.lo));
 		memset(all.hi, 0xff, sizeof(all.hi));
-		for (size_t i = 0; i < n; i++)
-			if (!boxes[i].never)
-				rules[alive++] = i;
-		*ret_root = build(&b, rules, alive, &all, 0);
+		*ret_root = build(&b, rules, n, &all, 0);
 		r = program->out_of_memory ? -ENOMEM : 0;
 	}
-	free(rules);
 	free(b.scratch);
 	free(b.leaf_hash);
 	free(b.leaf_node);
 	return r;
+}
+
+size_t tree_list_at(const struct program *program, uint32_t root, uint32_t exit, const struct box *box,
+		    const uint32_t **ret_refs)
+{
+	const struct node *node;
+	size_t n = 0;
+
+	while (root != exit && program->nodes[root].op == NODE_TEST) {
+		int d;
+
+		node = &program->nodes[root];
+		d = dimension_of(node->word);
+		root = box->lo[d < 0 ? 0 : d] <= node->hi ? node->yes : node->no;
+	}
+	if (root == exit || program->nodes[root].op != NODE_LIST)
+		return 0;
+	*ret_refs = program->refs + program->nodes[root].lo;
+	while ((*ret_refs)[n] != exit)
+		n++;
+	return n;
 }
