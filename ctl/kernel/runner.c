@@ -25,8 +25,7 @@ struct runner {
 	struct memory memory;
 	int outer[SET_MAP_MAX];
 	bool own_sets; /* false: those of a running instance */
-	uint16_t *slots;
-	size_t n_slots;
+	uint32_t counted; /* counters that any policy so far may have used */
 	int program[HOOK_MAX];
 };
 
@@ -118,7 +117,6 @@ void runner_close(struct runner *runner)
 		return;
 	memory_unmap(&runner->memory);
 	load_close(runner->bpf);
-	free(runner->slots);
 	free(runner);
 }
 
@@ -196,7 +194,9 @@ int runner_load(struct runner *runner, const struct policy *policy, const struct
 		r = runner_load_sets(runner, policy, devices, diag);
 	if (r)
 		return r;
-	r = counters_clear(bpf_map__fd(runner->bpf->maps.counters), counters);
+	if (counters > runner->counted)
+		runner->counted = counters;
+	r = counters_clear(bpf_map__fd(runner->bpf->maps.counters), runner->counted);
 	if (r)
 		return diag_errno(diag, -r, "cannot clear counters");
 	memory_write_half(&runner->memory, (control->generation + 1) & 1, image);
