@@ -31,11 +31,15 @@ MAGIC = 0x57E17000
 LAST = 0xFFFFFFFF  # the number of the frame that says: nothing comes behind this
 MARKER = 0x88B5    # its EtherType, which no generated frame has
 
-# A frame is of some kinds; a difference about one of these is nft's. (kind, does it depend on the policy, why)
+# A frame is of some kinds; a difference about one of these is nft's. (kind, what the policy must ask about, why)
+# All of these were seen on 6.18 with nft 1.0.6.
 KNOWN = [
     ("qinq", None, "nft takes one tag off; behind the second one it sees no IP"),
     ("service-tag", "vlan", "nft's `vlan id` asks for EtherType 0x8100; an 802.1ad tag is no VLAN to it"),
-    ("ah4", None, "nft follows AH on IPv6 only; on IPv4 it hides the ports from it"),
+    ("tag", "ether-and-more", "with `ether saddr` in a rule, nft asks the rest of it for the EtherType of the tag, not behind it"),
+    ("ah", None, "nft takes an authentication header for the transport: it hides the ports"),
+    ("later", "transport", "nft takes the first bytes of a later IPv4 fragment for a transport header"),
+    ("later6", "transport", "nft takes the start of the IPv6 header for the transport header of a later fragment"),
     ("late-ext", None, "nft does not follow mobility, host identity and shim6 headers"),
     ("llc", None, "the kernel gives LLC frames the protocol 4; weir compares the bytes behind the addresses"),
     ("malformed", None, "nft has no word for malformed packets: its matches fail, or read what the header says"),
@@ -204,9 +208,21 @@ LAYERS = [
 ]
 
 
+FIRST_WORDS = {"ether", "vlan", "ip", "ip6", "frag", "tcp", "udp", "sctp", "th", "icmp", "icmpv6", "meta"}
+
+
+def without_lists(text):
+    return re.sub(r"{.*?}", "", text).split()
+
+
+def words_of_fields(nft):
+    """First words of the fields of a rule: ether, ip, tcp, ..."""
+    return {word for word in without_lists(nft) if word in FIRST_WORDS}
+
+
 def together(nft_parts):
     """nft takes these in one rule."""
-    words = re.sub(r"{.*?}", "", " ".join(nft_parts)).split()
+    words = without_lists(" ".join(nft_parts))
     return all(len({layer[word] for word in words if word in layer}) <= 1 for layer in LAYERS)
 
 
@@ -220,7 +236,12 @@ class Policy:
         self.default = r.choice(["drop", "accept"])
         self.sets = [Set(r, i) for i in range(r.randint(0, 4))]
         self.rules = [self.rule(r) for _ in range(r.randint(1, 25))]
-        self.uses = {word for word in ("vlan",) if any(word in weir for weir, _, _ in self.rules)}
+        words = {word for _, nft, _ in self.rules for word in words_of_fields(nft)}
+        self.uses = words & {"vlan"}
+        if any("ether" in nft.split() and words_of_fields(nft) != {"ether"} for _, nft, _ in self.rules):
+            self.uses.add("ether-and-more")
+        if words & {"tcp", "udp", "sctp", "th", "icmp", "icmpv6"}:
+            self.uses.add("transport")
 
     def rule(self, r):
         makers = [addresses] * 4 + [ports] * 4 + [tcp_flags, any_ports, joined, masked, vlan, link] + [header] * 3
@@ -265,7 +286,7 @@ class Frame:
 
 
 def extensions(r, kinds):
-    names = {0: "hop", 43: "routing", 60: "destination", 51: "ah6", 135: "late-ext", 139: "late-ext", 140: "late-ext"}
+    names = {0: "hop", 43: "routing", 60: "destination", 51: "ah", 135: "late-ext", 139: "late-ext", 140: "late-ext"}
     chain = []
     for _ in range(r.randint(1, 3)):
         number = r.choice(list(names))
@@ -347,7 +368,7 @@ def pick_frame(r):
         if r.random() < 0.06:
             body = bytes([number, 4]) + b"\0" * 22 + body
             number = 51
-            kinds.add("ah4")
+            kinds.add("ah")
         if r.random() < 0.1:
             common["frag"] = r.choice([0x2000, 2, 185, 0x2000 | 2, 0x1FFF])
             kinds.add("later" if common["frag"] & 0x1FFF else "first")
@@ -356,7 +377,7 @@ def pick_frame(r):
         chain = extensions(r, kinds) if r.random() < 0.2 else []
         if r.random() < 0.15:
             field = r.choice([0, 0, 1, 2 << 3, 185 << 3, 2 << 3 | 1, 6])
-            kinds.add("later" if field >> 3 else "first" if field & 1 else "atomic")
+            kinds.add("later6" if field >> 3 else "first" if field & 1 else "atomic")
             chain.append((44, bytes([r.choice([0, 9])]) + struct.pack("!HI", field, 7)))
         packet = ip6(body, saddr, daddr, number, extensions=chain, **common)
     if r.random() < 0.04:

@@ -346,6 +346,8 @@ static enum field pick_field(struct writer *w)
 					    FIELD_TCP_SPORT, FIELD_META_L4PROTO, FIELD_TH_DPORT,  FIELD_TCP_FLAGS,
 					    FIELD_ICMP_TYPE, FIELD_ICMPV6_TYPE,	 FIELD_VLAN_ID,	  FIELD_META_LENGTH };
 
+	if (strchr(w->hooks, 'E') && random_chance(w->r, 10))
+		return FIELD_META_SKUID;
 	for (;;) {
 		enum field field =
 			random_chance(w->r, 50) ? random_pick(w->r, usual) : (enum field)random_below(w->r, FIELD_MAX);
