@@ -41,13 +41,12 @@ KNOWN = [
     ("later", "transport", "nft takes the first bytes of a later IPv4 fragment for a transport header"),
     ("later6", "transport", "nft takes the start of the IPv6 header for the transport header of a later fragment"),
     ("late-ext", None, "nft does not follow mobility, host identity and shim6 headers"),
-    ("llc", None, "the kernel gives LLC frames the protocol 4; weir compares the bytes behind the addresses"),
     ("malformed", None, "nft has no word for malformed packets: its matches fail, or read what the header says"),
 ]
 
 V4 = ["10.0.0.1", "10.0.0.2", "10.0.1.1", "192.0.2.1", "192.0.2.77", "198.51.100.7", "203.0.113.10"]
 V6 = ["2001:db8::1", "2001:db8::2", "2001:db8:7::1", "2001:db8:7:ff:8000::9", "fe80::2ff:fe00:1", "fd00::1"]
-P4 = ["10.0.0.0/8", "10.0.0.0/24", "192.0.2.0/24", "192.0.2.64/26", "198.51.100.7/32", "128.0.0.0/1"]
+P4 = ["10.0.0.0/8", "10.0.0.0/24", "192.0.2.0/24", "192.0.2.64/26", "198.51.100.6/31", "128.0.0.0/1"]
 P6 = ["2001:db8::/32", "2001:db8:7::/48", "fe80::/10", "2001:db8::/127", "8000::/1"]
 MACS = ["02:00:00:00:00:01", "02:00:00:00:00:02", "02:00:5e:01:02:03"]
 PORTS = [1, 22, 53, 80, 81, 89, 90, 443, 1024, 8080, 40000, 65535]

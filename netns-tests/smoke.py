@@ -117,4 +117,4 @@ def t_dispatcher():
         world.close()
 
 
-main()
+main(limit=240)

@@ -165,4 +165,4 @@ def t_set_load():
     equal("the others always did", seen["lost"], 0)
 
 
-main()
+main(limit=120 + 10 * N)

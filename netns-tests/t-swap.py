@@ -58,4 +58,4 @@ def t_swaps_under_traffic():
     equal("each drop was counted, once, across all generations", chain.counted(), chain.sent)
 
 
-main()
+main(limit=120 + 5 * N)
