@@ -486,14 +486,20 @@ struct judging {
 	struct model_counters *counters;
 };
 
+static void count(const struct judging *j, struct model_count *sum)
+{
+	sum->packets++;
+	sum->bytes += j->packet->frame->wire_length;
+}
+
 static struct model_result decide(struct judging *j, enum policy_verdict verdict, enum reason reason)
 {
 	j->result.verdict = verdict;
 	j->result.reason = reason;
 	if (j->counters && j->result.filter >= 0) {
-		j->counters->reason[j->result.filter][reason]++;
+		count(j, &j->counters->reason[j->result.filter][reason]);
 		if (j->result.rule >= 0)
-			j->counters->rule[j->result.filter][j->result.rule]++;
+			count(j, &j->counters->rule[j->result.filter][j->result.rule]);
 	}
 	return j->result;
 }
@@ -510,9 +516,9 @@ static bool rule_applies(struct judging *j, size_t number_of_rule)
 			return false;
 		if (item->kind == ITEM_COUNTER && j->counters) {
 			if (item->counter.named >= 0)
-				j->counters->named[item->counter.named]++;
+				count(j, &j->counters->named[item->counter.named]);
 			else
-				j->counters->own[j->result.filter][number_of_rule]++;
+				count(j, &j->counters->own[j->result.filter][number_of_rule]);
 		}
 	}
 	return true;
@@ -566,8 +572,6 @@ struct model_result model_judge(const struct policy *policy, const struct model_
 	if (j.result.filter == MODEL_NONE)
 		return decide(&j, POLICY_ACCEPT, REASON_UNBOUND);
 	j.filter = &policy->filters[j.result.filter];
-	if (counters)
-		counters->total_bytes += frame->wire_length;
 	malformed = read_packet(&packet);
 	if (malformed != FINE)
 		return decide(&j, j.filter->malformed, malformed);

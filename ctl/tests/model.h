@@ -36,13 +36,16 @@ struct model_result {
 	int redirect; /* number in policy.devices, or MODEL_NONE */
 };
 
+struct model_count {
+	uint64_t packets, bytes; /* bytes of whole frames */
+};
+
 /* Sums of what the packets did; arrays as long as the policy needs, see model_counters_new(). */
 struct model_counters {
-	uint64_t (*reason)[REASON_MAX]; /* per filter */
-	uint64_t **rule;		/* per filter and rule: packets that it decided */
-	uint64_t **own;			/* per filter and rule: its `counter` statement */
-	uint64_t *named;		/* per policy.counters */
-	uint64_t total_bytes;		/* of all packets that a filter saw */
+	struct model_count (*reason)[REASON_MAX]; /* per filter */
+	struct model_count **rule;		  /* per filter and rule: packets that it decided */
+	struct model_count **own;		  /* per filter and rule: its `counter` statement */
+	struct model_count *named;		  /* per policy.counters */
 	size_t n_filters;
 };
 
