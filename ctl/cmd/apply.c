@@ -8,6 +8,12 @@
 #include "../out/out.h"
 #include "rules.h"
 
+/* Microseconds are enough. */
+static double rounded(double ms)
+{
+	return (double)(uint64_t)(ms * 1000 + 0.5) / 1000;
+}
+
 static void say_applied(struct out *out, const char *file, const struct apply_result *result)
 {
 	out_bool(out, "unchanged", result->unchanged);
@@ -16,8 +22,8 @@ static void say_applied(struct out *out, const char *file, const struct apply_re
 	out_integer(out, "detached", result->detached);
 	out_integer(out, "sets_loaded", result->sets_loaded);
 	out_integer(out, "sets_kept", result->sets_kept);
-	out_real(out, "stage_ms", result->stage_ms);
-	out_real(out, "swap_ms", result->swap_ms);
+	out_real(out, "stage_ms", rounded(result->stage_ms));
+	out_real(out, "swap_ms", rounded(result->swap_ms));
 	if (result->unchanged) {
 		out_text(out, "%s: unchanged, generation %llu runs on\n", file, (unsigned long long)result->generation);
 		return;

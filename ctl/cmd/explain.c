@@ -272,11 +272,19 @@ int cmd_explain(struct run *run)
 	setvbuf(stdout, NULL, _IOFBF, 1 << 16);
 	if (code != EXIT_DONE)
 		return code;
+	if (run->value[OPTION_RULES] && !strcmp(run->value[OPTION_RULES], "-") && !strcmp(run->operands[0], "-")) {
+		diag_error(&run->diag, NOWHERE, "the rules and the capture cannot both come from standard input");
+		return EXIT_USAGE;
+	}
+	/* The capture first: opening waits for its head, which may come late, and the running rules are locked. */
+	if (capture_open(&explain.capture, run->operands[0], &run->diag))
+		return EXIT_FAILED;
 	code = run->value[OPTION_RULES] ? read_rules(&explain) : read_running(&explain);
-	if (code == EXIT_DONE && capture_open(&explain.capture, run->operands[0], &run->diag))
-		code = EXIT_FAILED;
 	if (code == EXIT_DONE)
 		code = stage(&explain);
+	/* The capture may be a pipe that never ends, and what is needed of the running rules is at hand now. */
+	if (code == EXIT_DONE && explain.root && root_unlock(explain.root))
+		code = EXIT_FAILED;
 	if (code == EXIT_DONE)
 		code = say_packets(&explain);
 	if (explain.runner)

@@ -55,12 +55,56 @@ static int target_open(struct run *run, struct target *target)
 	return EXIT_FAILED;
 }
 
-static int parse_text(struct run *run, struct target *target, const char *origin, const char *text, size_t length)
+/* What the elements are read from. It is read before the lock is taken: whoever writes it may need the lock, too. */
+struct input {
+	const char *origin;
+	char *text;
+	size_t length;
+};
+
+static int input_file(struct run *run, const char *file, struct input *input)
+{
+	int rc = file_read(file, &input->text, &input->length);
+
+	input->origin = strcmp(file, "-") ? file : "standard input";
+	if (!rc)
+		return EXIT_DONE;
+	diag_errno(&run->diag, -rc, "cannot read '%s'", input->origin);
+	return EXIT_FAILED;
+}
+
+/* Elements from the command line, or, where there are none or "-", from standard input. */
+static int input_operands(struct run *run, struct input *input)
+{
+	char **elements = run->operands + 1;
+	size_t n = run->n_operands - 1;
+	struct strbuf lines = { 0 };
+
+	if (!n && isatty(STDIN_FILENO)) {
+		diag_error(&run->diag, NOWHERE, "'%s' needs elements: as arguments, or one a line on standard input",
+			   run->command->name);
+		return EXIT_USAGE;
+	}
+	if (!n || (n == 1 && !strcmp(elements[0], "-")))
+		return input_file(run, "-", input);
+	/* As lines of one text: an element of a concatenation may hold spaces, and errors name line 3 for the third. */
+	for (size_t i = 0; i < n; i++)
+		strbuf_format(&lines, "%s\n", elements[i]);
+	*input = (struct input){ .origin = "arguments", .length = lines.length };
+	input->text = strbuf_take(&lines);
+	if (input->text)
+		return EXIT_DONE;
+	diag_oom(&run->diag);
+	return EXIT_FAILED;
+}
+
+static int target_parse(struct run *run, struct target *target, const struct input *input)
 {
 	/* The policy is that of the running rules, which nobody else uses before root_close(). */
 	struct policy *policy = (struct policy *)target->running->policy;
 	size_t n_devices = policy->n_devices;
-	int rc = elements_parse(&target->list, policy, target->set, origin, text, length, 0, &run->diag);
+	int rc = elements_parse(&target->list, policy, target->set, input->origin, input->text, input->length, 0,
+				&run->diag);
 
 	if (rc == -ENOMEM)
 		diag_oom(&run->diag);
@@ -73,48 +117,12 @@ static int parse_text(struct run *run, struct target *target, const char *origin
 	return rc ? EXIT_FAILED : EXIT_DONE;
 }
 
-static int parse_file(struct run *run, struct target *target, const char *file)
+/* The set that the command line names, and the elements; for all commands that have elements. */
+static int target_read(struct run *run, struct target *target, const struct input *input)
 {
-	const char *name = strcmp(file, "-") ? file : "standard input";
-	char *text = NULL;
-	size_t length = 0;
-	int code, rc = file_read(file, &text, &length);
+	int code = target_open(run, target);
 
-	if (rc) {
-		diag_errno(&run->diag, -rc, "cannot read '%s'", name);
-		return EXIT_FAILED;
-	}
-	code = parse_text(run, target, name, text, length);
-	free(text);
-	return code;
-}
-
-/* Elements from the command line, or, where there are none or "-", from standard input. */
-static int parse_operands(struct run *run, struct target *target)
-{
-	char **elements = run->operands + 1;
-	size_t n = run->n_operands - 1;
-	struct strbuf lines = { 0 };
-	int code;
-
-	if (!n && isatty(STDIN_FILENO)) {
-		diag_error(&run->diag, NOWHERE, "'%s' needs elements: as arguments, or one a line on standard input",
-			   run->command->name);
-		return EXIT_USAGE;
-	}
-	if (!n || (n == 1 && !strcmp(elements[0], "-")))
-		return parse_file(run, target, "-");
-	/* As lines of one text: an element of a concatenation may hold spaces, and errors name line 3 for the third. */
-	for (size_t i = 0; i < n; i++)
-		strbuf_format(&lines, "%s\n", elements[i]);
-	if (lines.failed) {
-		strbuf_clear(&lines);
-		diag_oom(&run->diag);
-		return EXIT_FAILED;
-	}
-	code = parse_text(run, target, "arguments", lines.text, lines.length);
-	strbuf_clear(&lines);
-	return code;
+	return code == EXIT_DONE ? target_parse(run, target, input) : code;
 }
 
 /* ---- add, del, load, flush ---- */
@@ -140,17 +148,25 @@ static int change(struct run *run, struct target *target, change_function functi
 	return EXIT_DONE;
 }
 
-static int change_operands(struct run *run, change_function function)
+static int change_by(struct run *run, struct input *input, int code, change_function function)
 {
 	struct target target = { 0 };
-	int code = target_open(run, &target);
 
 	if (code == EXIT_DONE)
-		code = parse_operands(run, &target);
+		code = target_read(run, &target, input);
 	if (code == EXIT_DONE)
 		code = change(run, &target, function);
 	target_close(&target);
+	free(input->text);
 	return code;
+}
+
+static int change_operands(struct run *run, change_function function)
+{
+	struct input input = { 0 };
+	int code = input_operands(run, &input);
+
+	return change_by(run, &input, code, function);
 }
 
 int cmd_set_add(struct run *run)
@@ -165,15 +181,10 @@ int cmd_set_del(struct run *run)
 
 int cmd_set_load(struct run *run)
 {
-	struct target target = { 0 };
-	int code = target_open(run, &target);
+	struct input input = { 0 };
+	int code = input_file(run, run->operands[1], &input);
 
-	if (code == EXIT_DONE)
-		code = parse_file(run, &target, run->operands[1]);
-	if (code == EXIT_DONE)
-		code = change(run, &target, root_set_replace);
-	target_close(&target);
-	return code;
+	return change_by(run, &input, code, root_set_replace);
 }
 
 int cmd_set_flush(struct run *run)
@@ -217,11 +228,12 @@ static int test_one(struct run *run, struct target *target, const struct element
 int cmd_set_test(struct run *run)
 {
 	struct target target = { 0 };
+	struct input input = { 0 };
 	bool all = true;
-	int code = target_open(run, &target);
+	int code = input_operands(run, &input);
 
 	if (code == EXIT_DONE)
-		code = parse_operands(run, &target);
+		code = target_read(run, &target, &input);
 	if (code != EXIT_DONE)
 		goto out;
 	out_string(run->out, "set", target.set->name);
@@ -238,6 +250,7 @@ int cmd_set_test(struct run *run)
 		code = EXIT_DIFFERENT;
 out:
 	target_close(&target);
+	free(input.text);
 	return code;
 }
 

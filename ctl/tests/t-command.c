@@ -182,6 +182,11 @@ static void check_reasons(void)
 	}
 	REASONS(X)
 #undef X
+	size_t n = 0;
+
+	for (const char *at = strstr(page, "\n.Sh REASONS"); at && at < strstr(page, "\n.Sh ENVIRONMENT"); at++)
+		n += !strncmp(at, "\n.It Cm ", 8);
+	check(n == REASON_MAX, "docs/weir.8 has %zu reasons, bpf/reasons.h %d", n, REASON_MAX);
 }
 
 static void check_completion(const json_t *commands)
