@@ -105,29 +105,32 @@ static bool is_clsact(const struct pin *pin)
 
 /* ---- clsact ---- */
 
-static struct bpf_tc_hook cls_hook(uint32_t ifindex, enum hook hook)
+/* libbpf refuses a hook whose padding is not zero, so it is filled in place, never copied. */
+static void cls_hook(struct bpf_tc_hook *h, uint32_t ifindex, enum hook hook)
 {
-	struct bpf_tc_hook h = { .sz = sizeof(h), .ifindex = ifindex,
-				 .attach_point = hook == HOOK_TC_EGRESS ? BPF_TC_EGRESS : BPF_TC_INGRESS };
-
-	return h;
+	memset(h, 0, sizeof(*h));
+	h->sz = sizeof(*h);
+	h->ifindex = ifindex;
+	h->attach_point = hook == HOOK_TC_EGRESS ? BPF_TC_EGRESS : BPF_TC_INGRESS;
 }
 
 static int cls_set(uint32_t ifindex, enum hook hook, int program, bool replace)
 {
-	struct bpf_tc_hook h = cls_hook(ifindex, hook);
+	struct bpf_tc_hook h;
 	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = program, .handle = CLS_HANDLE, .priority = CLS_PRIORITY,
 			    .flags = replace ? BPF_TC_F_REPLACE : 0);
 
+	cls_hook(&h, ifindex, hook);
 	return bpf_tc_attach(&h, &opts);
 }
 
 static int cls_add(const struct weir_root *root, enum hook hook, uint32_t ifindex, const char *device, struct diag *diag)
 {
-	struct bpf_tc_hook h = cls_hook(ifindex, hook);
+	struct bpf_tc_hook h;
 	char path[600], name[64];
 	int r, program = root->instance->program[hook];
 
+	cls_hook(&h, ifindex, hook);
 	h.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
 	load_log_reset();
 	r = bpf_tc_hook_create(&h);
@@ -148,9 +151,10 @@ static int cls_add(const struct weir_root *root, enum hook hook, uint32_t ifinde
 
 static int cls_remove(const struct pin *pin)
 {
-	struct bpf_tc_hook h = cls_hook(pin->ifindex, pin->hook);
+	struct bpf_tc_hook h;
 	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLS_HANDLE, .priority = CLS_PRIORITY);
 
+	cls_hook(&h, pin->ifindex, pin->hook);
 	load_log_reset();
 	bpf_tc_detach(&h, &opts);
 	if (is(pin, "clsq") && link_clsact_is_empty(pin->ifindex)) {
@@ -413,9 +417,10 @@ bool attach_alive(const struct weir_root *root, const struct pin *pin)
 	if (fd < 0)
 		return false;
 	if (is_clsact(pin)) {
-		struct bpf_tc_hook h = cls_hook(pin->ifindex, pin->hook);
+		struct bpf_tc_hook h;
 		DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLS_HANDLE, .priority = CLS_PRIORITY);
 
+		cls_hook(&h, pin->ifindex, pin->hook);
 		alive = bpf_tc_query(&h, &opts) == 0;
 	} else if (is_dispatcher(pin)) {
 		alive = dispatcher_holds(pin->ifindex, program_id(fd));
