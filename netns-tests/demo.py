@@ -41,6 +41,8 @@ class Demo:
             world.veth(space, device, street, port, mac_a=mac, ipv6=True)
             street.ip("link", "set", port, "master", "street")
         street.ip("link", "set", "street", "up")
+        for words in ("iptables", "ip6tables", "arptables"):  # a switch does not look into IP
+            street.sysctl("bridge/bridge-nf-call-" + words, 0)
         for space, device, host in ((self.client, "eth0", "2"), (self.attacker, "eth0", "66"), (self.server, "edge0", "1")):
             space.ip("addr", "add", "10.77.0.%s/24" % host, "dev", device)
             space.ip("addr", "add", "fd77::%s/64" % host, "dev", device, "nodad")

@@ -419,13 +419,15 @@ class Tap:
     def __init__(self, space, device, source, name=""):
         self.space = space
         self.name = "tap_" + re.sub(r"\W", "_", device) + name
-        space.run("nft", "-f", "-", input="""table netdev %s {
+        space.run("nft", "-f", "-", input="""table netdev %s
+        delete table netdev %s
+        table netdev %s {
             counter c { }
             chain in { type filter hook ingress device %s priority 500; policy accept;
                 ether saddr %s counter name c
             }
         }
-        """ % (self.name, device, source))
+        """ % (self.name, self.name, self.name, device, source))
 
     def read(self):
         out = self.space.run("nft", "list", "table", "netdev", self.name)

@@ -90,7 +90,7 @@ def t_devices():
     equal("a device that is not there is an error", ran.code in (1, 3), True)
     check("which names it and the way out", "nosuch" in ran.err and "optional" in ran.err, ran)
     check("and nothing was loaded", g.passes(7))
-    ran = g.apply(rules("udp dport 7 drop", head="hook ingress; device g0; device nosuch optional; default accept"))
+    ran = g.apply(rules("udp dport 7 drop", head="hook ingress; device g0, nosuch optional; default accept"))
     equal("an optional one is not", (ran.code, g.passes(7)), (0, False))
 
 

@@ -84,13 +84,13 @@ def t_tc_filters_of_another():
         s.guard.run("tc", "filter", "add", "dev", "g0", side, "prio", "7", "bpf", "da", "obj", s.object, "sec", "tc")
     theirs = [s.filters(side) for side in ("ingress", "egress")]
     equal("their filters drop their port", (s.passes(4242), s.leaves(4242)), (False, False))
-    for hook, side in (("ingress tc", 0), ("egress", 1)):
+    for n, (hook, side) in enumerate((("ingress tc", 0), ("egress", 1)), 1):
         ran = s.guard.weir("apply", s.rules(hook))
         check("%s: apply beside their filters" % hook, ran.code == 0, ran)
         ours = s.passes if side == 0 else s.leaves
         equal("%s: ours drops ours" % hook, ours(9), False)
         equal("%s: theirs drop theirs" % hook, (s.passes(4242), s.leaves(4242)), (False, False))
-        equal("%s: ours counted" % hook, Counters(s.guard).named("ours"), 1)
+        equal("%s: ours counted" % hook, Counters(s.guard).named("ours"), n)
     s.guard.weir("down", expect=0)
     equal("down leaves their filters as they were", [s.filters(side) for side in ("ingress", "egress")], theirs)
     equal("and they work", (s.passes(4242), s.leaves(4242), s.passes(9), s.leaves(9)), (False, False, True, True))
