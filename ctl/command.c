@@ -287,6 +287,12 @@ static int run_words(struct run *run, int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	run->command = words_find(argc - first, argv + first, &words);
+	if (!run->command && argc - first == 2 && !strcmp(argv[first + 1], "--help")) {
+		/* `weir set --help`: a noun has help, too. */
+		run->command = command_find("help");
+		run->operands[run->n_operands++] = argv[first];
+		return cmd_help(run);
+	}
 	if (!run->command) {
 		unknown_command(run, argv[first],
 				first + 1 < argc && argv[first + 1][0] != '-' ? argv[first + 1] : NULL);

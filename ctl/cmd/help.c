@@ -94,6 +94,34 @@ static int help_all(struct out *out)
 	return EXIT_DONE;
 }
 
+/* A noun that is the first word of several commands: "set". False: it is none. */
+static bool help_noun(struct out *out, const char *noun)
+{
+	size_t length = strlen(noun);
+	bool found = false;
+
+	for (const struct command *c = commands; c->name; c++) {
+		char *usage;
+
+		if (strncmp(c->name, noun, length) || c->name[length] != ' ')
+			continue;
+		if (!found)
+			out_array(out, "commands");
+		found = true;
+		usage = command_usage(c);
+		out_text(out, "%s\n      %s\n", usage ? usage : c->name, c->help);
+		out_object(out, NULL);
+		out_string(out, "name", c->name);
+		out_string(out, "usage", usage);
+		out_string(out, "help", c->help);
+		out_end(out);
+		free(usage);
+	}
+	if (found)
+		out_end(out);
+	return found;
+}
+
 /* `weir help COMMAND`, and `weir COMMAND --help` of any other command. */
 int cmd_help(struct run *run)
 {
@@ -103,9 +131,7 @@ int cmd_help(struct run *run)
 
 	if (!command)
 		return help_all(run->out);
-	if (command->run != cmd_help)
-		return help_command(run->out, command);
-	if (run->value[OPTION_HELP])
+	if (command->run != cmd_help || (run->value[OPTION_HELP] && !run->n_operands))
 		return help_command(run->out, command);
 	if (!run->n_operands)
 		return help_all(run->out);
@@ -116,6 +142,8 @@ int cmd_help(struct run *run)
 	command = command_find(name);
 	if (command)
 		return help_command(run->out, command);
+	if (help_noun(run->out, name))
+		return EXIT_DONE;
 	diag_error(&run->diag, NOWHERE, "unknown command '%s'", name);
 	suggest_start(&near, name, strlen(name));
 	for (const struct command *c = commands; c->name; c++)

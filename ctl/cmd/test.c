@@ -84,6 +84,8 @@ int cmd_test(struct run *run)
 		out_text(run->out, "%s: no test blocks\n", file);
 	else if (tally.passed + tally.failed)
 		out_text(run->out, "%s: %zu passed, %zu failed\n", file, tally.passed, tally.failed);
+	if (tally.failed)
+		diag_error(&run->diag, NOWHERE, "%zu of %zu tests failed", tally.failed, tally.passed + tally.failed);
 out:
 	rules_clear(&rules);
 	return code;
