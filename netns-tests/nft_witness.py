@@ -36,7 +36,7 @@ MARKER = 0x88B5    # its EtherType, which no generated frame has
 KNOWN = [
     ("qinq", None, "nft takes one tag off; behind the second one it sees no IP"),
     ("service-tag", "vlan", "nft's `vlan id` asks for EtherType 0x8100; an 802.1ad tag is no VLAN to it"),
-    ("tag", "ether-and-more", "with `ether saddr` in a rule, nft asks the rest of it for the EtherType of the tag, not behind it"),
+    ("tag", "ether-and-more", "with `ether saddr` in a rule, nft wants its IP right behind the Ethernet header"),
     ("ah", None, "nft takes an authentication header for the transport: it hides the ports"),
     ("later", "transport", "nft takes the first bytes of a later IPv4 fragment for a transport header"),
     ("later6", "transport", "nft takes the start of the IPv6 header for the transport header of a later fragment"),
@@ -269,8 +269,9 @@ class Policy:
         # A later fragment that no rule decides passes where fragments may.
         lines += ["ip frag-off & 0x1fff != 0 " + words["accept"], "frag frag-off != 0 " + words["accept"]]
         lines.append(words[self.default])
-        return "table netdev witness {\n%s\tchain c {\n\t\ttype filter hook ingress device in0 priority 0; policy drop;\n%s\t}\n}\n" % (
-            "".join(s.nft() for s in self.sets), "".join("\t\t%s\n" % line for line in lines))
+        return "table netdev witness {\n%s\tchain c {\n\t\t%s\n%s\t}\n}\n" % (
+            "".join(s.nft() for s in self.sets), "type filter hook ingress device in0 priority 0; policy drop;",
+            "".join("\t\t%s\n" % line for line in lines))
 
 
 # ---- frames ----
@@ -469,7 +470,8 @@ def show(cables, policy, frame, by_weir, tally_shown):
     words = {True: "accept", False: "drop"}
     if not tally_shown:
         print("---- policy of seed %d\n%s%s" % (policy.seed, policy.weir(), policy.nft()))
-    print("difference: weir %s, nft %s; %s\n  %s\n  %s" % (words[by_weir], words[not by_weir], ", ".join(sorted(frame.kinds)),
+    print("difference: weir %s, nft %s; %s\n  %s\n  %s" % (words[by_weir], words[not by_weir],
+                                                     ", ".join(sorted(frame.kinds)),
                                                      frame.data.hex(), cables.explain(frame)), flush=True)
 
 
