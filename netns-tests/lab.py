@@ -438,10 +438,10 @@ class Tap:
 
 
 class Counters:
-    """`weir show --json`, as rules and names. See docs/weir.8 for the document."""
+    """`weir show --json`, as rules and names (docs/weir.8); part: only that, where the rest would take long."""
 
-    def __init__(self, space, root=None):
-        self.document = space.weir("show", "--json", expect=0, root=root).json
+    def __init__(self, space, root=None, part=None):
+        self.document = space.weir("show", *([part] if part else []), "--json", expect=0, root=root).json
 
     def rule(self, place):
         """Packets decided by the rule at 'edge.rules:14'."""

@@ -9,7 +9,7 @@ import tempfile
 
 from lab import WEIR, check, equal, main, pair_world, weir
 
-VERBS = ("check", "plan", "apply", "down", "show", "set", "test", "explain", "doctor", "version")
+VERBS = ("check", "plan", "apply", "down", "show", "set add", "test", "explain", "doctor", "version")
 GOOD = """set blocked { type addr; size 100 }
 filter edge { hook ingress; device g0; default accept
     saddr @blocked drop
@@ -59,7 +59,7 @@ def t_exit_codes():
         ("version", 0), ("--help", 0), ("help", 0), ("", 2), ("nosuch", 2), ("--nosuch", 2),
         ("check", 2), ("check %s" % good, 0), ("check %s" % broken, 3), ("check /nosuch.rules", 3), ("check --nosuch %s" % good, 2),
         ("check %s %s" % (good, good), None),
-        ("test %s" % good, 0), ("test %s" % wrong, 4), ("test %s" % broken, 3),
+        ("test %s" % good, 0), ("test %s" % wrong, 1), ("test %s" % broken, 3),
         ("show", 0), ("down", (0, 1)), ("set list blocked", 1),
         ("plan %s" % good, 4), ("plan --offline %s" % good, (0, 4)),
         ("apply %s" % nodevice, (1, 3)), ("apply %s" % broken, 3), ("apply", 2),
@@ -78,7 +78,8 @@ def t_exit_codes():
         what = "weir %s" % words.replace(world.dir + "/", "")
         check("%s: exit %s" % (what, " or ".join(map(str, want))), ran.code in want, ran)
         if ran.code in (1, 2, 3):
-            check("%s: says why, on stderr" % what, ran.err.strip() and not ran.out.strip(), ran)
+            said, quiet = (ran.out, ran.err) if words.startswith("test") and ran.code == 1 else (ran.err, ran.out)
+            check("%s: says why, in the right place" % what, said.strip() and not quiet.strip(), ran)
 
 
 def t_standard_input():
@@ -114,7 +115,7 @@ def t_json():
 
 
 def t_help_and_no_root():
-    for words in (["--help"], ["version"], *[[v, "--help"] for v in VERBS]):
+    for words in (["--help"], ["version"], *[[*v.split(), "--help"] for v in VERBS]):
         ran = nobody(*words)
         check("%s needs no root" % " ".join(words), ran.returncode == 0 and ran.stdout.strip(), ran.stderr)
     out = nobody("--help").stdout

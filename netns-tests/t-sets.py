@@ -27,9 +27,12 @@ class Gate:
     def weir(self, *words, **how):
         return self.guard.weir(*words, **how)
 
+    def hits(self):
+        return Counters(self.guard, part="counters").named("hit")
+
     def send(self, addresses, **how):
         """(dropped, arrived) of one frame from each."""
-        dropped, arrived = Counters(self.guard).named("hit"), self.tap.read()
+        dropped, arrived = self.hits(), self.tap.read()
         n = 0
         for address in addresses:
             us = US if ":" not in address else US6
@@ -37,7 +40,7 @@ class Gate:
             n += 1
 
         def now():
-            return Counters(self.guard).named("hit") - dropped, self.tap.read() - arrived
+            return self.hits() - dropped, self.tap.read() - arrived
 
         wait(lambda: sum(now()) >= n, 10)
         return now()
