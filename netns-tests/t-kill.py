@@ -47,7 +47,7 @@ def t_apply():
     outcomes = {"old": 0, "new": 0}
     for n in range(N):
         turn = now
-        delay = rng.uniform(0, takes * 1.3)
+        delay = takes * 1.2 * rng.random() ** 2  # more of the early ones: the swap comes early
         words = ["apply", chain.files[1 - now]]
         killed += doomed(chain.guard, chain.world.root, words, delay, lambda: chain.burst(turn))
         found = chain.state()
@@ -148,7 +148,7 @@ def t_set_load():
     takes = time.monotonic() - before
     clean, now, killed = shape(world.pins()), 0, 0
     for n in range(N):
-        delay = rng.uniform(0, takes * 1.3)
+        delay = takes * 1.2 * rng.random() ** 2  # more of the early ones: the swap comes early
         killed += doomed(guard, world.root, ["set", "load", "blocked", lists[1 - now]], delay, traffic)
         state = [[not arrived(data) for data in in_one[k]] for k in (0, 1)]
         if state not in ([[True] * 2, [False] * 2], [[False] * 2, [True] * 2]):
