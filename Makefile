@@ -79,7 +79,7 @@ $(B)/ctl/kernel/%.o: $(SKELS)
 
 $(B)/libweir.a: $(LIB_OBJ)
 	$(say) AR $@
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && ar qcs $@ $^
 
 $(B)/weir: $(CMD_OBJ) $(B)/libweir.a
 	$(say) LINK $@

@@ -445,11 +445,11 @@ static int stage(struct stage *s)
 		return r;
 	/* From here on a kill leaves something to tidy up. */
 	s->root->instance->memory.control->settled = 0;
+	r = clear_fresh_counters(s);
+	if (r)
+		return r;
+	write_half(s); /* first: its manifest is the note of the set slots to tidy up */
 	r = load_sets(s);
-	if (r == 0)
-		r = clear_fresh_counters(s);
-	if (r == 0)
-		write_half(s);
 	if (r == 0)
 		r = attach_all(s);
 	return r;

@@ -65,7 +65,7 @@ int root_set_add(struct weir_root *root, const struct set *set, const struct ele
 
 	memset(ret, 0, sizeof(*ret));
 	if (r == 0)
-		r = inner_open(&inner, root->instance->set, root->running.set_slot[set->number], diag);
+		r = inner_open(&inner, set, root->instance->set, root->running.set_slot[set->number], diag);
 	if (r) {
 		set_image_clear(&image);
 		return r;
@@ -100,7 +100,7 @@ int root_set_del(struct weir_root *root, const struct set *set, const struct ele
 
 	memset(ret, 0, sizeof(*ret));
 	if (r == 0)
-		r = inner_open(&inner, root->instance->set, root->running.set_slot[set->number], diag);
+		r = inner_open(&inner, set, root->instance->set, root->running.set_slot[set->number], diag);
 	if (r) {
 		set_image_clear(&image);
 		return r;
@@ -121,8 +121,11 @@ int root_set_del(struct weir_root *root, const struct set *set, const struct ele
 	return r ? diag_errno(diag, -r, "cannot delete from set '%s'", set->name) : 0;
 }
 
-/* The same rules in the other half, but every lookup of one set at another slot. */
-static int turn_to_slot(struct weir_root *root, const struct set *set, uint16_t slot, struct diag *diag)
+/*
+ * The same rules in the other half, but every lookup of one set at another slot. The manifest names the slot
+ * before anything is put there, so that a kill in between leaves a note of what to tidy up.
+ */
+static int prepare_slot(struct weir_root *root, const struct set *set, uint16_t slot, struct diag *diag)
 {
 	struct memory *memory = &root->instance->memory;
 	struct control *control = memory->control;
@@ -148,7 +151,6 @@ static int turn_to_slot(struct weir_root *root, const struct set *set, uint16_t 
 			head->lookup[i].slot = slot;
 	memcpy(memory->manifest + to * memory->capacity.n_manifest, manifest, strlen(manifest) + 1);
 	free(manifest);
-	__atomic_store_n(&control->generation, control->generation + 1, __ATOMIC_RELEASE);
 	return 0;
 }
 
@@ -167,17 +169,38 @@ static int free_slot(struct weir_root *root, uint16_t *ret, struct diag *diag)
 	return diag_errno(diag, ENOSPC, "no free set slot");
 }
 
+static int count_elements(struct weir_root *root, const struct set *set, size_t *ret, struct diag *diag)
+{
+	struct inner inner;
+	int r = inner_open(&inner, set, root->instance->set, root->running.set_slot[set->number], diag);
+
+	*ret = 0;
+	for (int map = 0; map < SET_MAP_MAX && r == 0; map++) {
+		size_t n = 0;
+		void *keys = NULL;
+
+		if (inner.fd[map] >= 0)
+			r = inner_keys(&keys, &n, inner.fd[map], map);
+		free(keys);
+		*ret += n;
+	}
+	inner_close(&inner);
+	return r;
+}
+
 int root_set_replace(struct weir_root *root, const struct set *set, const struct element *elements, size_t n,
 		     struct set_change *ret, struct diag *diag)
 {
 	struct set_image image = { 0 };
 	struct inner inner = { { -1, -1, -1, -1, -1 } };
-	uint16_t slot = 0;
+	uint16_t slot = 0, old = root->running.set_slot[set->number];
 	int r = keys_of(&image, root, set, elements, n, diag), t;
 
 	memset(ret, 0, sizeof(*ret));
 	for (int map = 0; map < SET_MAP_MAX; map++)
 		ret->added += image.n[map];
+	if (r == 0)
+		r = count_elements(root, set, &ret->deleted, diag);
 	if (r == 0)
 		r = free_slot(root, &slot, diag);
 	if (r == 0)
@@ -186,11 +209,18 @@ int root_set_replace(struct weir_root *root, const struct set *set, const struct
 	if (r)
 		return r;
 	root->instance->memory.control->settled = 0; /* a kill from here on leaves something to tidy up */
-	r = inner_publish(root->instance->set, &slot, &inner, 1, diag);
-	inner_close(&inner);
+	r = prepare_slot(root, set, slot, diag);
 	if (r == 0)
-		r = turn_to_slot(root, set, slot, diag);
-	root->running.generation = root->instance->memory.control->generation;
+		r = inner_publish(root->instance->set, &slot, &inner, 1, diag);
+	inner_close(&inner);
+	if (r == 0) {
+		struct control *control = root->instance->memory.control;
+
+		__atomic_store_n(&control->generation, control->generation + 1, __ATOMIC_RELEASE);
+		root->running.generation = control->generation;
+	} else {
+		root->contents->slots[set->number] = old;
+	}
 	t = tidy(root, diag);
 	return r ? r : t;
 }
@@ -204,7 +234,7 @@ int root_set_test(struct weir_root *root, const struct set *set, const struct el
 
 	*ret = false;
 	if (r == 0)
-		r = inner_open(&inner, root->instance->set, root->running.set_slot[set->number], diag);
+		r = inner_open(&inner, set, root->instance->set, root->running.set_slot[set->number], diag);
 	if (r) {
 		set_image_clear(&image);
 		return r;
@@ -341,7 +371,7 @@ int root_set_list(struct weir_root *root, const struct set *set, struct range **
 	struct range *ranges = NULL;
 	struct inner inner;
 	size_t n = 0;
-	int r = inner_open(&inner, root->instance->set, root->running.set_slot[set->number], diag);
+	int r = inner_open(&inner, set, root->instance->set, root->running.set_slot[set->number], diag);
 
 	if (r)
 		return r;

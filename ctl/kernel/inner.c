@@ -73,7 +73,15 @@ int inner_create(struct inner *ret, const struct set *set, const struct set_imag
 {
 	struct inner inner = { { -1, -1, -1, -1, -1 } };
 	unsigned int used = set_maps_used(set);
+	size_t all = 0;
 
+	for (int map = 0; map < SET_MAP_MAX; map++)
+		all += image->n[map];
+	if (set->size && all > set->size) {
+		diag_errno(diag, ENOSPC, "cannot load %zu elements into set '%s': its size is %u", all, set->name, set->size);
+		diag_hint(diag, "ranges count as the prefixes that make them up; state a larger `size`");
+		return -ENOSPC;
+	}
 	for (int map = 0; map < SET_MAP_MAX; map++) {
 		DECLARE_LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_NO_PREALLOC);
 		size_t n = image->n[map], room = set->size ? set->size : n * 2 > n + ROOM_MIN ? n * 2 : n + ROOM_MIN;
@@ -95,7 +103,10 @@ int inner_create(struct inner *ret, const struct set *set, const struct set_imag
 	return 0;
 }
 
-/* Replacing a slot of a map of maps makes the kernel wait for packets: one call for all slots of a kind. */
+/*
+ * Every change of a map of maps makes the kernel wait for packets (before 6.7 even every look from user space):
+ * one call for all slots of a kind, and no scan.
+ */
 int inner_publish(const int outer[SET_MAP_MAX], const uint16_t *slots, const struct inner *inner, size_t n,
 		  struct diag *diag)
 {
@@ -124,30 +135,13 @@ int inner_publish(const int outer[SET_MAP_MAX], const uint16_t *slots, const str
 	return 0;
 }
 
-int inner_used(uint64_t used[SET_SLOTS / 64], const int outer[SET_MAP_MAX])
-{
-	memset(used, 0, SET_SLOTS / 8);
-	for (int map = 0; map < SET_MAP_MAX; map++) {
-		for (uint32_t slot = 0; slot < SET_SLOTS; slot++) {
-			uint32_t id;
-
-			if (bpf_map_lookup_elem(outer[map], &slot, &id) == 0)
-				used[slot / 64] |= 1ul << (slot % 64);
-		}
-	}
-	return 0;
-}
-
 int inner_forget(const int outer[SET_MAP_MAX], const uint16_t *slots, size_t n, struct diag *diag)
 {
 	for (int map = 0; map < SET_MAP_MAX; map++) {
 		for (size_t i = 0; i < n; i++) {
-			uint32_t slot = slots[i], id;
-			int r;
+			uint32_t slot = slots[i];
+			int r = bpf_map_delete_elem(outer[map], &slot);
 
-			if (bpf_map_lookup_elem(outer[map], &slot, &id))
-				continue;
-			r = bpf_map_delete_elem(outer[map], &slot);
 			if (r && r != -ENOENT)
 				return diag_errno(diag, -r, "cannot remove an old set");
 		}
@@ -155,14 +149,15 @@ int inner_forget(const int outer[SET_MAP_MAX], const uint16_t *slots, size_t n, 
 	return 0;
 }
 
-int inner_open(struct inner *ret, const int outer[SET_MAP_MAX], uint16_t slot, struct diag *diag)
+int inner_open(struct inner *ret, const struct set *set, const int outer[SET_MAP_MAX], uint16_t slot, struct diag *diag)
 {
 	struct inner inner = { { -1, -1, -1, -1, -1 } };
+	unsigned int used = set_maps_used(set);
 
 	for (int map = 0; map < SET_MAP_MAX; map++) {
 		uint32_t key = slot, id;
 
-		if (bpf_map_lookup_elem(outer[map], &key, &id))
+		if (!(used & 1u << map) || bpf_map_lookup_elem(outer[map], &key, &id))
 			continue;
 		inner.fd[map] = bpf_map_get_fd_by_id(id);
 		if (inner.fd[map] < 0) {

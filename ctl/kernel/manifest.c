@@ -224,6 +224,18 @@ static int arrays_read(struct manifest *m, json_t *root)
 	return 0;
 }
 
+size_t manifest_slots(const char *text, uint16_t *slots, size_t most)
+{
+	json_t *root = *text ? json_loads(text, 0, NULL) : NULL, *set;
+	size_t i, n = 0;
+
+	json_array_foreach(json_object_get(root, "sets"), i, set)
+		if (n < most)
+			slots[n++] = json_integer_value(json_object_get(set, "slot"));
+	json_decref(root);
+	return n;
+}
+
 int manifest_read(struct manifest **ret, const char *text, struct diag *diag)
 {
 	json_error_t error;

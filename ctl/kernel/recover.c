@@ -37,21 +37,28 @@ static bool bound(const struct weir_root *root, const struct pin *pin)
 	return false;
 }
 
+/*
+ * The other half's manifest names the slots of the generation before, or of one that was being made when its
+ * command was killed. Those that the running generation does not name are emptied.
+ */
 static int tidy_sets(struct weir_root *root, struct diag *diag)
 {
-	uint64_t used[SET_SLOTS / 64];
-	uint16_t forget[SET_SLOTS];
-	size_t n = 0;
+	const struct memory *memory = &root->instance->memory;
+	unsigned int other = (memory->control->generation + 1) & 1;
+	const char *text = (const char *)memory->manifest + other * memory->capacity.n_manifest;
+	uint16_t slots[SET_SLOTS], forget[SET_SLOTS];
+	size_t n = 0, n_slots = 0;
 
-	inner_used(used, root->instance->set);
-	for (size_t i = 0; i < root->running.policy->n_sets; i++) {
-		uint16_t slot = root->running.set_slot[i];
+	if (memchr(text, 0, memory->capacity.n_manifest))
+		n_slots = manifest_slots(text, slots, SET_SLOTS);
+	for (size_t i = 0; i < n_slots; i++) {
+		bool in_use = slots[i] >= SET_SLOTS;
 
-		used[slot / 64] &= ~(1ul << (slot % 64));
+		for (size_t k = 0; k < root->running.policy->n_sets && !in_use; k++)
+			in_use = root->running.set_slot[k] == slots[i];
+		if (!in_use)
+			forget[n++] = slots[i];
 	}
-	for (unsigned int slot = 0; slot < SET_SLOTS; slot++)
-		if (used[slot / 64] & 1ul << (slot % 64))
-			forget[n++] = slot;
 	return n ? inner_forget(root->instance->set, forget, n, diag) : 0;
 }
 

@@ -52,6 +52,8 @@ struct manifest {
 int manifest_write(char **ret, const struct policy *policy, const struct device_env *devices,
 		   const struct counter_plan *counters, const uint16_t *slots, const char *file, uint64_t netns);
 int manifest_read(struct manifest **ret, const char *text, struct diag *diag);
+/* Only the set slots a manifest names; 0 where it cannot be read. */
+size_t manifest_slots(const char *text, uint16_t *slots, size_t most);
 void manifest_free(struct manifest *manifest);
 uint64_t netns_number(void);
 
