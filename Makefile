@@ -140,7 +140,7 @@ check-netns: all $(FOREIGN) ## as root: the whole system in network namespaces
 	@netns-tests/run netns
 
 check-asan: ## the unit tests under AddressSanitizer and UBSan
-	@$(SUB) B=$(B)/asan SAN='-fsanitize=address,undefined -fno-omit-frame-pointer' all tests
+	@$(SUB) B=$(B)/asan SAN='-fsanitize=address,undefined -fno-omit-frame-pointer -Wno-format-overflow' all tests
 	@B=$(B)/asan netns-tests/run unit bpf
 
 differential: all tests ## as root: XDP = TC = model on N random packets, 500 a policy (N=1000000)

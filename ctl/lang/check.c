@@ -158,8 +158,8 @@ static void check_devices(struct lang *l, struct symtab *bindings, const struct 
 /* ---- handles ---- */
 
 /*
- * A rule keeps its handle, and so its counters, when others come and go around it. Equal rules of a filter are
- * told apart by their order.
+ * A rule keeps its handle, and so its counters, when others come and go around it or its comment changes. Equal
+ * rules of a filter are told apart by their order.
  */
 static void make_handles(struct lang *l, struct filter *filter)
 {
@@ -168,11 +168,13 @@ static void make_handles(struct lang *l, struct filter *filter)
 
 	filter->handle = hash_bytes(filter->name, name_length, HASH_SEED);
 	for (size_t i = 0; i < filter->n_rules; i++) {
-		struct rule *rule = &filter->rules[i];
+		struct rule *rule = &filter->rules[i], bare = *rule;
 		uint64_t *handle = arena_alloc(l->arena, sizeof(*handle));
-		char *text = rule_print(l->policy, rule);
 		size_t ordinal;
+		char *text;
 
+		bare.comment = NULL;
+		text = rule_print(l->policy, &bare);
 		if (!text)
 			arena_give_up(l->arena);
 		*handle = hash_bytes(text, strlen(text), filter->handle);
