@@ -20,8 +20,8 @@ const uint8_t box_word[BOX_DIMENSIONS] = {
 
 #define LEAF_RULES     6
 #define DEPTH_MAX      64
-#define SAMPLE_BOUNDS  24
-#define SAMPLE_RULES   512
+#define SAMPLE_BOUNDS  12
+#define SAMPLE_RULES   256
 
 static int dimension_of(uint8_t word)
 {
@@ -218,11 +218,17 @@ static uint32_t build_leaf(struct builder *b, const uint32_t *rules, size_t n)
 	return node;
 }
 
-static int compare_numbers(const void *a, const void *b)
+/* By insertion: there are at most 2 * SAMPLE_BOUNDS, and this runs for each dimension of each node. */
+static void sort_numbers(uint32_t *at, size_t n)
 {
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	for (size_t i = 1; i < n; i++) {
+		uint32_t value = at[i];
+		size_t k = i;
 
-	return x < y ? -1 : x > y;
+		for (; k > 0 && at[k - 1] > value; k--)
+			at[k] = at[k - 1];
+		at[k] = value;
+	}
 }
 
 /* Rules on either side of `value <= bound`, counted over a sample. */
@@ -261,7 +267,7 @@ static bool choose(const struct builder *b, const uint32_t *rules, size_t n, con
 		}
 		if (!n_bounds)
 			continue;
-		qsort(bounds, n_bounds, sizeof(bounds[0]), compare_numbers);
+		sort_numbers(bounds, n_bounds);
 		for (size_t q = 1; q <= 3; q++) {
 			uint32_t bound = bounds[n_bounds * q / 4 < n_bounds ? n_bounds * q / 4 : n_bounds - 1];
 			size_t left, right, score;
