@@ -187,7 +187,7 @@ class Space:
             self._write(key, value)
 
     def ip(self, *words):
-        return run("ip", "-n", self.name, *words)
+        return self.run("ip", *words)  # not `ip -n`: that wants a mount namespace of its own
 
     def enter(self, *command):
         return ["nsenter", "--net=/run/netns/" + self.name, *command]

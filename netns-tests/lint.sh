@@ -47,6 +47,7 @@ hits=$(grep -L 'SPDX-License-Identifier' -r bpf ctl netns-tests --include='*.[ch
 }
 # abi.h compiles alone, for both sides.
 echo '#include "bpf/abi.h"' | gcc -std=gnu11 -Wall -Wextra -Werror -I. -x c -fsyntax-only - || say 'bpf/abi.h does not compile alone'
+docs/map-abi.py --check || say 'docs/map-abi.md'
 
 mapfile -t sources < <(find bpf ctl netns-tests -name '*.[ch]' | sort)
 if command -v clang-format-19 >/dev/null; then
