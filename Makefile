@@ -108,7 +108,7 @@ MANDIR   ?= $(PREFIX)/share/man
 FUZZ_CC  ?= clang-19
 
 .PHONY: deps demo tests check check-unit check-bpf check-netns check-asan differential
-.PHONY: soak soak-apply soak-kill soak-vm lint fmt fuzz verifier install uninstall
+.PHONY: soak soak-apply soak-kill soak-vm lint fmt fuzz verifier abi install uninstall
 
 deps: ## install what is missing to build and test (Debian, as root)
 	@netns-tests/deps.sh
@@ -128,6 +128,7 @@ $(FOREIGN): netns-tests/foreign.bpf.c
 check: ## as root: install, build, run all tests; the last line is the total
 	@netns-tests/deps.sh
 	@$(SUB) all tests
+	@docs/map-abi.py --check
 	@netns-tests/run
 
 check-unit: all tests ## the unit tests that need no root
@@ -158,7 +159,7 @@ soak-kill: all ## as root: kill -9 at 300 random moments of apply and set load
 soak-vm: all $(FOREIGN) ## the smoke test on other kernels: WEIR_VM=path of a runner `-k VERSION -- COMMAND`
 	@netns-tests/soak-vm.sh
 
-lint: ## include arrows, format, cppcheck, shellcheck, manual pages
+lint: ## include arrows, format, cppcheck, shellcheck, manual pages, docs/map-abi.md
 	@netns-tests/deps.sh lint
 	@$(SUB) $(SKELS)
 	@B=$(B) netns-tests/lint.sh
@@ -178,6 +179,9 @@ fuzz: ## libFuzzer on the rule language for T seconds (T=60)
 
 verifier: all ## as root: load every program here and print its verified instructions
 	@$(B)/weir verifier
+
+abi: ## write docs/map-abi.md again, from bpf/abi.h, maps.h and reasons.h
+	@docs/map-abi.py >docs/map-abi.md.new && mv docs/map-abi.md.new docs/map-abi.md
 
 install: all ## copy the command and its manual pages below DESTDIR and PREFIX (/usr/local)
 	install -D -m 755 $(B)/weir $(DESTDIR)$(PREFIX)/sbin/weir
