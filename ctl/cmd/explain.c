@@ -214,12 +214,8 @@ static void say_packet(struct explain *explain, uint64_t packet, const struct ru
 	out_string(out, "rule", *rule ? rule : NULL);
 	out_string(out, "reason", reason_name(result->reason));
 	out_text(out, "%llu %s", (unsigned long long)packet, verdict);
-	if (result->verdict == VERDICT_REDIRECT) {
-		const char *device = device_name(explain, result->redirect, name);
-
-		out_string(out, "device", device);
-		out_text(out, " to %s", device);
-	}
+	if (result->verdict == VERDICT_REDIRECT)
+		out_text(out, " to %s", device_name(explain, result->redirect, name));
 	if (filter)
 		out_text(out, ", filter %s", filter->name);
 	out_text(out, "%s%s, %s\n", *rule ? ", " : "", rule, reason_name(result->reason));
