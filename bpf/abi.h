@@ -15,19 +15,9 @@
 #define WEIR_ABI_VERSION 1
 #define WEIR_ABI_MAGIC   0x72696577 /* "weir" as the bytes of a little-endian word */
 
-enum hook {
-	HOOK_XDP,
-	HOOK_TC_INGRESS,
-	HOOK_TC_EGRESS,
-	HOOK_MAX
-};
+enum hook { HOOK_XDP, HOOK_TC_INGRESS, HOOK_TC_EGRESS, HOOK_MAX };
 
-enum verdict {
-	VERDICT_ACCEPT,
-	VERDICT_DROP,
-	VERDICT_REDIRECT,
-	VERDICT_MAX
-};
+enum verdict { VERDICT_ACCEPT, VERDICT_DROP, VERDICT_REDIRECT, VERDICT_MAX };
 
 /*
  * The key: what the parser found in one packet, as 32-bit words, so that a rule is a list of
@@ -43,18 +33,18 @@ enum key_word {
 	KEY_OIF,     /* ifindex the packet leaves by; 0 on ingress */
 	KEY_MARK,
 	KEY_SKUID,
-	KEY_LENGTH,   /* bytes behind the link-layer header, Ethernet padding included */
-	KEY_ETYPE,    /* EtherType behind all VLAN tags */
-	KEY_DMAC0,    /* first four bytes of the destination MAC */
-	KEY_DMAC1,    /* last two bytes */
+	KEY_LENGTH, /* bytes behind the link-layer header, Ethernet padding included */
+	KEY_ETYPE,  /* EtherType behind all VLAN tags */
+	KEY_DMAC0,  /* first four bytes of the destination MAC */
+	KEY_DMAC1,  /* last two bytes */
 	KEY_SMAC0,
 	KEY_SMAC1,
-	KEY_VLAN0,    /* outer tag: priority << 13 | drop eligible << 12 | id */
-	KEY_VLAN1,    /* inner tag */
-	KEY_FAMILY,   /* 4, 6, or 0 for what is not IP */
-	KEY_NEXTHDR,  /* protocol byte of the IPv4 header, next-header byte of the IPv6 header */
-	KEY_PROTO,    /* transport protocol behind extension and authentication headers; PROTO_NONE */
-	KEY_L4,       /* the same, but only if the transport header is in this packet; else PROTO_NONE */
+	KEY_VLAN0,   /* outer tag: priority << 13 | drop eligible << 12 | id */
+	KEY_VLAN1,   /* inner tag */
+	KEY_FAMILY,  /* 4, 6, or 0 for what is not IP */
+	KEY_NEXTHDR, /* protocol byte of the IPv4 header, next-header byte of the IPv6 header */
+	KEY_PROTO,   /* transport protocol behind extension and authentication headers; PROTO_NONE */
+	KEY_L4,      /* the same, but only if the transport header is in this packet; else PROTO_NONE */
 	KEY_SADDR0,
 	KEY_SADDR1,
 	KEY_SADDR2,
@@ -63,28 +53,28 @@ enum key_word {
 	KEY_DADDR1,
 	KEY_DADDR2,
 	KEY_DADDR3,
-	KEY_TOS,      /* DSCP << 2 | ECN */
-	KEY_TTL,      /* or hop limit */
-	KEY_IPLEN,    /* IPv4 total length, IPv6 payload length */
-	KEY_FRAG,     /* IPv4: flags << 13 | offset; IPv6: offset << 3 | reserved | more */
+	KEY_TOS,   /* DSCP << 2 | ECN */
+	KEY_TTL,   /* or hop limit */
+	KEY_IPLEN, /* IPv4 total length, IPv6 payload length */
+	KEY_FRAG,  /* IPv4: flags << 13 | offset; IPv6: offset << 3 | reserved | more */
 	KEY_SPORT,
 	KEY_DPORT,
 	KEY_TCPFLAGS, /* as in byte 13 of the TCP header */
 	KEY_ICMP,     /* type << 8 | code */
 	KEY_WORDS,
-	KEY_MAX = 64  /* a power of two, so that a mask bounds any index */
+	KEY_MAX = 64 /* a power of two, so that a mask bounds any index */
 };
 
 #define PROTO_NONE 256
 
-#define PRESENT_VLAN0      (1u << 0)
-#define PRESENT_VLAN1      (1u << 1)
-#define PRESENT_OPTIONS    (1u << 2) /* IPv4 options, or any IPv6 extension header */
-#define PRESENT_FRAGHDR    (1u << 3) /* an IPv6 fragment header, also an atomic one */
-#define PRESENT_FRAGMENT   (1u << 4) /* a part of a packet, first or later */
-#define PRESENT_LATER      (1u << 5) /* a part that is not the first: no transport header */
-#define PRESENT_SKUID      (1u << 6) /* a full socket owns the packet */
-#define PRESENT_LINK       (1u << 7) /* an Ethernet header is there */
+#define PRESENT_VLAN0    (1u << 0)
+#define PRESENT_VLAN1    (1u << 1)
+#define PRESENT_OPTIONS  (1u << 2) /* IPv4 options, or any IPv6 extension header */
+#define PRESENT_FRAGHDR  (1u << 3) /* an IPv6 fragment header, also an atomic one */
+#define PRESENT_FRAGMENT (1u << 4) /* a part of a packet, first or later */
+#define PRESENT_LATER    (1u << 5) /* a part that is not the first: no transport header */
+#define PRESENT_SKUID    (1u << 6) /* a full socket owns the packet */
+#define PRESENT_LINK     (1u << 7) /* an Ethernet header is there */
 
 /*
  * The program of a generation: nodes that a packet walks from its filter's root.
@@ -118,10 +108,10 @@ enum node_op {
 	NODE_OP_MAX
 };
 
-#define NODE_NEXT    0xffffffffu
-#define COUNTER_NONE 0xffffffffu
+#define NODE_NEXT           0xffffffffu
+#define COUNTER_NONE        0xffffffffu
 #define COUNTER_EVENTS_LOST 0 /* `log` events that found the ring buffer full; the first counter of all */
-#define RULE_NONE    0xffffffffu
+#define RULE_NONE           0xffffffffu
 
 struct node {
 	__u8 op;   /* enum node_op */
@@ -192,7 +182,7 @@ struct lookup {
 	__u16 slot; /* below SET_SLOTS */
 	__u32 mask;
 	__u32 shift;
-	__u8 word[TUPLE_WORDS];  /* enum key_word */
+	__u8 word[TUPLE_WORDS];   /* enum key_word */
 	__u8 wshift[TUPLE_WORDS]; /* of a tuple: right shift of each word */
 	__u32 wmask[TUPLE_WORDS]; /* of a tuple: mask of each word, before the shift */
 };
@@ -205,14 +195,14 @@ struct lookup {
 #define FILTER_NEEDS_SKUID (1u << 0)
 
 struct filter_head {
-	__u32 root;      /* first node */
-	__u32 counters;  /* first of REASON_MAX counters, one a reason */
-	__u32 lookups;   /* first lookup */
+	__u32 root;     /* first node */
+	__u32 counters; /* first of REASON_MAX counters, one a reason */
+	__u32 lookups;  /* first lookup */
 	__u16 n_lookups;
-	__u8 malformed;  /* enum verdict */
-	__u8 fragments;  /* enum verdict; see fragments_judged */
+	__u8 malformed;        /* enum verdict */
+	__u8 fragments;        /* enum verdict; see fragments_judged */
 	__u8 fragments_judged; /* 1: rules first, `fragments` where none decides; 0: `fragments` at once */
-	__u8 flags;      /* FILTER_* */
+	__u8 flags;            /* FILTER_* */
 	__u16 pad;
 };
 
@@ -245,7 +235,7 @@ struct config {
 	__u32 ref_mask;  /* refs of a half - 1 */
 	__u32 nodes_off; /* byte offset of the nodes in a half */
 	__u32 refs_off;
-	__u32 trace;     /* 1: this copy of the programs serves `explain` and tests: read and fill struct trace */
+	__u32 trace; /* 1: this copy of the programs serves `explain` and tests: read and fill struct trace */
 	__u32 pad;
 };
 
@@ -255,7 +245,7 @@ struct control {
 	__u64 settled;    /* the last generation after which the old half was seen to be unused */
 	__u32 magic;
 	__u32 abi_version;
-	__u32 n_nodes;    /* what one half of this instance holds: powers of two */
+	__u32 n_nodes; /* what one half of this instance holds: powers of two */
 	__u32 n_refs;
 	__u32 n_counters;
 	__u32 n_manifest; /* bytes of one half of the manifest */
@@ -271,15 +261,15 @@ struct trace {
 	/* in */
 	__u32 ifindex; /* the device the programs should believe in */
 	__u32 iif;
-	__u32 length;  /* bytes of the frame, which may be more than were handed over */
+	__u32 length; /* bytes of the frame, which may be more than were handed over */
 	__u32 mark;
 	__u32 skuid;
 	__u32 has_skuid;
 	/* out */
-	__u32 verdict; /* enum verdict */
-	__u32 reason;  /* enum reason */
-	__u32 rule;    /* number in the filter's rule list, or RULE_NONE */
-	__u32 filter;  /* number of the filter, or RULE_NONE where the device has none */
+	__u32 verdict;  /* enum verdict */
+	__u32 reason;   /* enum reason */
+	__u32 rule;     /* number in the filter's rule list, or RULE_NONE */
+	__u32 filter;   /* number of the filter, or RULE_NONE where the device has none */
 	__u32 redirect; /* ifindex */
 	__u32 steps;
 };
@@ -288,11 +278,11 @@ struct trace {
 struct event {
 	__u64 time_ns; /* CLOCK_MONOTONIC */
 	__u64 generation;
-	__u32 hook;    /* enum hook */
+	__u32 hook; /* enum hook */
 	__u32 ifindex;
 	__u32 filter;
 	__u32 rule;
-	__u32 prefix;  /* number of the log prefix in the manifest, or RULE_NONE */
+	__u32 prefix; /* number of the log prefix in the manifest, or RULE_NONE */
 	__u32 length;
 	__u32 key[KEY_WORDS];
 	__u32 pad;

@@ -13,7 +13,7 @@ static __always_inline bool reason_is_malformed(__u32 reason)
 
 /* NULL: the device has no filter on this hook. */
 static __always_inline const struct binding *filter_binding(const struct tables_head *t, const enum hook hook,
-							     __u32 ifindex)
+							    __u32 ifindex)
 {
 	const struct binding *b = &t->binding[hook][binding_slot(ifindex, t->seed[hook]) & (BINDINGS_MAX - 1)];
 

@@ -65,18 +65,19 @@ struct {
  * free slot, the slot is named by the next generation and emptied once no packet reads it; single
  * elements change in place). Reader: packets. An inner map that is full refuses the new element (E2BIG).
  */
-#define SET_OUTER(name, inner_type, inner_flags, key_type)                      \
-	struct {                                                                \
-		__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);                       \
-		__uint(max_entries, SET_SLOTS);                                 \
-		__type(key, __u32);                                             \
-		__array(values, struct {                                        \
-			__uint(type, inner_type);                               \
-			__uint(map_flags, inner_flags);                         \
-			__uint(max_entries, 1);                                 \
-			__uint(key_size, sizeof(key_type));                     \
-			__uint(value_size, sizeof(__u32));                      \
-		});                                                             \
+#define SET_OUTER(name, inner_type, inner_flags, key_type)                                                             \
+	struct {                                                                                                       \
+		__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);                                                              \
+		__uint(max_entries, SET_SLOTS);                                                                        \
+		__type(key, __u32);                                                                                    \
+		__array(                                                                                               \
+			values, struct {                                                                               \
+				__uint(type, inner_type);                                                              \
+				__uint(map_flags, inner_flags);                                                        \
+				__uint(max_entries, 1);                                                                \
+				__uint(key_size, sizeof(key_type));                                                    \
+				__uint(value_size, sizeof(__u32));                                                     \
+			});                                                                                            \
 	} name __weak SEC(".maps")
 
 SET_OUTER(set_word, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, struct set_word_key);
@@ -98,24 +99,24 @@ struct {
  */
 struct scratch {
 	__u32 key[KEY_MAX];
-	__u32 length;   /* bytes of the frame */
-	__u32 l3;       /* offset of the IP header, or of what else follows the tags */
-	__u32 end;      /* offset behind the IP packet: padding does not count */
-	__u32 half;     /* generation & 1 */
-	__u32 filter;   /* number of the filter */
-	__u32 current;  /* walk: node to visit, or NODE_NEXT */
-	__u32 cursor;   /* walk: next entry of the rule list */
-	__u32 done;     /* walk: a verdict or a failure was met */
-	__u32 verdict;  /* enum verdict */
-	__u32 reason;   /* enum reason */
+	__u32 length;  /* bytes of the frame */
+	__u32 l3;      /* offset of the IP header, or of what else follows the tags */
+	__u32 end;     /* offset behind the IP packet: padding does not count */
+	__u32 half;    /* generation & 1 */
+	__u32 filter;  /* number of the filter */
+	__u32 current; /* walk: node to visit, or NODE_NEXT */
+	__u32 cursor;  /* walk: next entry of the rule list */
+	__u32 done;    /* walk: a verdict or a failure was met */
+	__u32 verdict; /* enum verdict */
+	__u32 reason;  /* enum reason */
 	__u32 rule;
 	__u32 redirect; /* ifindex */
 	__u32 hook;     /* enum hook */
 	__u32 steps;
 	__u32 ifindex;
-	__u32 nought;   /* always 0, which the verifier does not know */
-	__u32 best;     /* walk: lowest rule among the candidates, or RULE_NONE */
-	__u32 action;   /* walk: what the best candidate does */
+	__u32 nought; /* always 0, which the verifier does not know */
+	__u32 best;   /* walk: lowest rule among the candidates, or RULE_NONE */
+	__u32 action; /* walk: what the best candidate does */
 	__u32 pad;
 	__u64 generation;
 	__u8 header[64]; /* a copy of a header that is not in the frame's linear part */

@@ -117,8 +117,8 @@ static __always_inline enum reason packet_parse_link(struct hook_ctx *ctx, struc
  * Follows the headers between the IP header and the transport header: all of IPv6's, in IPv4 only AH.
  * ESP is where looking ends. `next` is the protocol of the header at `offset`.
  */
-static __always_inline enum reason packet_parse_chain(struct hook_ctx *ctx, struct scratch *s, __u32 offset,
-						      __u32 next, const bool ipv6)
+static __always_inline enum reason packet_parse_chain(struct hook_ctx *ctx, struct scratch *s, __u32 offset, __u32 next,
+						      const bool ipv6)
 {
 	for (int i = 0; i <= EXT_HEADERS_MAX; i++) {
 		const struct extension_header *ext;

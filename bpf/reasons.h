@@ -8,28 +8,28 @@
  */
 #pragma once
 
-#define REASONS(X)                                                                                                \
-	X(RULE, "rule", R, "a rule decided")                                                                      \
-	X(DEFAULT, "default", R, "no rule decided; the filter's default")                                         \
-	X(FRAGMENT, "fragment", R, "a fragment; the filter's fragments policy")                                   \
-	X(UNBOUND, "unbound", R, "the device has no filter on this hook")                                         \
-	X(TRUNCATED, "truncated", M, "the frame ends inside a header")                                            \
-	X(TOO_MANY_TAGS, "too-many-tags", M, "more than two VLAN tags")                                           \
-	X(BAD_VERSION, "bad-version", M, "the IP version is not the EtherType's")                                 \
-	X(BAD_IHL, "bad-ihl", M, "the IPv4 header length is below 20 bytes or beyond the packet")                 \
-	X(BAD_LENGTH, "bad-length", M, "the IP length is below the header's or beyond the frame")                 \
-	X(BAD_DOFF, "bad-doff", M, "the TCP header length is below 20 bytes or beyond the packet")                \
-	X(TINY_FRAGMENT, "tiny-fragment", M, "a first fragment that ends inside the transport header")            \
-	X(FRAGMENT_OFFSET, "fragment-offset", M, "an IPv4 fragment at offset 1, over the first one's flags")      \
-	X(CHAIN_END, "chain-end", M, "the extension headers run off the end of the packet")                       \
-	X(CHAIN_LENGTH, "chain-length", M, "more extension headers than weir follows")                            \
-	X(STEPS, "steps", F, "the rules took more steps than a packet has")                                       \
-	X(TABLE, "table", F, "an index pointed outside the tables")                                               \
+#define REASONS(X)                                                                                                     \
+	X(RULE, "rule", R, "a rule decided")                                                                                                              \
+	X(DEFAULT, "default", R, "no rule decided; the filter's default")                                                                                                              \
+	X(FRAGMENT, "fragment", R, "a fragment; the filter's fragments policy")                                                                                                              \
+	X(UNBOUND, "unbound", R, "the device has no filter on this hook")                                                                                                              \
+	X(TRUNCATED, "truncated", M, "the frame ends inside a header")                                                                                                              \
+	X(TOO_MANY_TAGS, "too-many-tags", M, "more than two VLAN tags")                                                                                                              \
+	X(BAD_VERSION, "bad-version", M, "the IP version is not the EtherType's")                                                                                                              \
+	X(BAD_IHL, "bad-ihl", M, "the IPv4 header length is below 20 bytes or beyond the packet")                                                                                                              \
+	X(BAD_LENGTH, "bad-length", M, "the IP length is below the header's or beyond the frame")                                                                                                              \
+	X(BAD_DOFF, "bad-doff", M, "the TCP header length is below 20 bytes or beyond the packet")                                                                                                              \
+	X(TINY_FRAGMENT, "tiny-fragment", M, "a first fragment that ends inside the transport header")                                                                                                              \
+	X(FRAGMENT_OFFSET, "fragment-offset", M, "an IPv4 fragment at offset 1, over the first one's flags")                                                                                                              \
+	X(CHAIN_END, "chain-end", M, "the extension headers run off the end of the packet")                                                                                                              \
+	X(CHAIN_LENGTH, "chain-length", M, "more extension headers than weir follows")                                                                                                              \
+	X(STEPS, "steps", F, "the rules took more steps than a packet has")                                                                                                              \
+	X(TABLE, "table", F, "an index pointed outside the tables")                                                                                                              \
 	X(SET_MISSING, "set-missing", F, "a set that a rule names is not loaded")
 
 enum reason {
 #define X(name, json, kind, text) REASON_##name,
 	REASONS(X)
 #undef X
-	REASON_MAX
+		REASON_MAX
 };

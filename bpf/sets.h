@@ -7,10 +7,10 @@
 #include "maps.h"
 
 /* The inner map of a slot; a rule that names an empty slot must not decide anything. */
-#define SET_INNER(outer, slot)                                 \
-	({                                                     \
-		__u32 slot_ = (slot);                          \
-		bpf_map_lookup_elem(&(outer), &slot_);         \
+#define SET_INNER(outer, slot)                                                                                         \
+	({                                                                                                             \
+		__u32 slot_ = (slot);                                                                                  \
+		bpf_map_lookup_elem(&(outer), &slot_);                                                                 \
 	})
 
 static __always_inline int sets_find_word(__u32 slot, __u32 word)

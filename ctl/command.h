@@ -16,8 +16,8 @@ struct out;
 enum exit_code {
 	EXIT_DONE,
 	EXIT_FAILED,
-	EXIT_USAGE,	/* the command line is wrong */
-	EXIT_REJECTED,	/* the rules are wrong */
+	EXIT_USAGE,     /* the command line is wrong */
+	EXIT_REJECTED,  /* the rules are wrong */
 	EXIT_DIFFERENT, /* plan: something would change; set test: not in the set */
 };
 
@@ -39,7 +39,7 @@ enum option_id {
 };
 
 #define OPTION_BIT(option) (1u << (option))
-#define OPTIONS_GLOBAL	   (OPTION_BIT(OPTION_JSON) | OPTION_BIT(OPTION_BPFFS) | OPTION_BIT(OPTION_HELP))
+#define OPTIONS_GLOBAL     (OPTION_BIT(OPTION_JSON) | OPTION_BIT(OPTION_BPFFS) | OPTION_BIT(OPTION_HELP))
 
 struct option_info {
 	const char *name;  /* without the dashes */
@@ -63,10 +63,10 @@ struct run {
 };
 
 struct command {
-	const char *name;	     /* one word, or two with a space */
+	const char *name;            /* one word, or two with a space */
 	int (*run)(struct run *run); /* enum exit_code */
-	const char *args;	     /* as in help texts */
-	const char *help;	     /* one line */
+	const char *args;            /* as in help texts */
+	const char *help;            /* one line */
 	bool needs_root;
 	uint32_t rootless;  /* OPTION_BIT()s: with one of them it needs no root */
 	uint32_t options;   /* OPTION_BIT()s, beside the global ones */

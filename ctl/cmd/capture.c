@@ -14,7 +14,7 @@ struct capture {
 	char *path;
 	int dlt;
 	enum capture_link link;
-	uint64_t n;	    /* packets read */
+	uint64_t n;         /* packets read */
 	uint8_t *rewritten; /* cooked frames with their made-up header */
 	size_t capacity;
 };

@@ -18,7 +18,7 @@ struct capture;
 
 struct capture_frame {
 	const uint8_t *bytes; /* until the next call */
-	size_t length;	      /* captured */
+	size_t length;        /* captured */
 	size_t wire_length;   /* at least length */
 };
 

@@ -16,7 +16,7 @@
 struct plan {
 	struct out *out;
 	const struct policy *old, *new; /* old NULL: nothing is loaded */
-	struct weir_root *root;		/* whose rules the old ones are, or NULL */
+	struct weir_root *root;         /* whose rules the old ones are, or NULL */
 	struct diag *diag;
 	bool changed;
 	int rc;
@@ -64,7 +64,7 @@ static void say_properties(struct plan *plan, const struct filter *old, const st
 		plan->rc = -ENOMEM;
 	out_array(plan->out, "properties");
 #define SAY(name, value)  say_property(plan, name, old ? value(old) : NULL, new ? value(new) : NULL)
-#define DEFAULT(filter)	  verdict_name(filter->default_verdict)
+#define DEFAULT(filter)   verdict_name(filter->default_verdict)
 #define MALFORMED(filter) verdict_name(filter->malformed)
 #define FRAGMENTS(filter) verdict_name(filter->fragments)
 #define COUNTERS(filter)  (filter->rule_counters ? "on" : "off")

@@ -16,7 +16,7 @@
 struct watch {
 	struct run *run;
 	struct weir_root *names; /* whose rules the numbers in events mean; opened again when another generation runs */
-	int64_t offset_ns;	 /* from the monotonic clock to the calendar */
+	int64_t offset_ns;       /* from the monotonic clock to the calendar */
 };
 
 static volatile int stop;

@@ -88,8 +88,10 @@ static int check_cost(struct image *image, const struct lower_context *c, struct
 		return -EINVAL;
 	}
 	if (cost > STEPS_SLOW) {
-		diag_warning(diag, c->filter->loc, "filter '%s' is slow: a packet could need %u steps", c->filter->name, cost);
-		diag_hint(diag, "many rules overlap here; addresses and ports that get the same verdict belong into a set");
+		diag_warning(diag, c->filter->loc, "filter '%s' is slow: a packet could need %u steps", c->filter->name,
+			     cost);
+		diag_hint(diag,
+			  "many rules overlap here; addresses and ports that get the same verdict belong into a set");
 	}
 	return 0;
 }
@@ -159,9 +161,10 @@ static int bind_devices(struct tables_head *head, const struct compile_input *in
 				if (!device->ifindex)
 					continue;
 				if (n == DEVICES_PER_HOOK)
-					return diag_error(diag, filter->devices[i].loc, "more than %d devices on one hook",
-							  DEVICES_PER_HOOK);
-				bindings[n++] = (struct binding){ .ifindex = device->ifindex, .filter = f,
+					return diag_error(diag, filter->devices[i].loc,
+							  "more than %d devices on one hook", DEVICES_PER_HOOK);
+				bindings[n++] = (struct binding){ .ifindex = device->ifindex,
+								  .filter = f,
 								  .raw_ip = device->raw_ip };
 			}
 		}
@@ -189,14 +192,19 @@ int compile_policy(struct image **ret, const struct compile_input *input, struct
 		r = diag_error(diag, policy->filters[FILTERS_MAX].loc, "more than %d filters", FILTERS_MAX);
 	for (size_t f = 0; f < policy->n_filters && r == 0; f++) {
 		struct lookup lookups[LOOKUPS_PER_FILTER] = { 0 };
-		struct lower_context context = { .program = &program, .input = input, .filter = &policy->filters[f],
-						 .filter_number = f, .head = &image->head->filter[f],
-						 .lookups = lookups, .diag = diag };
+		struct lower_context context = { .program = &program,
+						 .input = input,
+						 .filter = &policy->filters[f],
+						 .filter_number = f,
+						 .head = &image->head->filter[f],
+						 .lookups = lookups,
+						 .diag = diag };
 
 		context.head->lookups = n_lookups;
 		r = compile_filter(&context, image, diag);
 		if (r == 0 && n_lookups + context.head->n_lookups > LOOKUPS_MAX)
-			r = diag_error(diag, context.filter->loc, "more than %d set lookups in all filters", LOOKUPS_MAX);
+			r = diag_error(diag, context.filter->loc, "more than %d set lookups in all filters",
+				       LOOKUPS_MAX);
 		if (r == 0)
 			memcpy(image->head->lookup + n_lookups, lookups, context.head->n_lookups * sizeof(lookups[0]));
 		n_lookups += context.head->n_lookups;
@@ -208,7 +216,8 @@ int compile_policy(struct image **ret, const struct compile_input *input, struct
 	image->n_nodes = program.n_nodes;
 	image->refs = program.refs;
 	image->n_refs = program.n_refs;
-	image->bytes = sizeof(*image->head) + image->n_nodes * sizeof(*image->nodes) + image->n_refs * sizeof(*image->refs);
+	image->bytes =
+		sizeof(*image->head) + image->n_nodes * sizeof(*image->nodes) + image->n_refs * sizeof(*image->refs);
 	if (r) {
 		image_free(image);
 		return r == -ENOMEM ? diag_oom(diag) : -EINVAL;

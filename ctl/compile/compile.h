@@ -19,11 +19,11 @@ struct device_env {
 
 /* Counter numbers of one generation. NULL arrays are not allowed where the count is not zero. */
 struct counter_plan {
-	uint32_t *filter;  /* per filter: first of REASON_MAX counters */
-	uint32_t **rule;   /* per filter and rule: what it decided, or COUNTER_NONE */
-	uint32_t **own;    /* per filter and rule: its `counter` statement, or COUNTER_NONE */
-	uint32_t *named;   /* per policy.counters */
-	uint32_t n;        /* counters in use: one more than the highest number */
+	uint32_t *filter; /* per filter: first of REASON_MAX counters */
+	uint32_t **rule;  /* per filter and rule: what it decided, or COUNTER_NONE */
+	uint32_t **own;   /* per filter and rule: its `counter` statement, or COUNTER_NONE */
+	uint32_t *named;  /* per policy.counters */
+	uint32_t n;       /* counters in use: one more than the highest number */
 };
 
 struct compile_input {
@@ -41,7 +41,7 @@ struct image {
 	uint32_t *refs;
 	size_t n_refs;
 	/* for `check` and `explain` */
-	size_t bytes;            /* of head, nodes and refs */
+	size_t bytes;                      /* of head, nodes and refs */
 	uint32_t worst_steps[FILTERS_MAX]; /* longest path a packet of this filter can take */
 };
 

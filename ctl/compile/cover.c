@@ -62,7 +62,8 @@ static bool values_implied_by_box(const struct meaning *a, const struct box *box
 {
 	if (a->is_set || a->negated || a->two || a->spans[0].n != 1 || a->place[0].n != 1)
 		return false;
-	return box_within(box, a->place[0].word[0], a->place[0].mask[0], a->spans[0].at[0].lo[0], a->spans[0].at[0].hi[0]);
+	return box_within(box, a->place[0].word[0], a->place[0].mask[0], a->spans[0].at[0].lo[0],
+			  a->spans[0].at[0].hi[0]);
 }
 
 static bool ports_implied(const struct box *box, const struct meaning *theirs, size_t n)
@@ -134,7 +135,8 @@ static uint32_t find_cover(const struct filter *filter, const struct box *boxes,
 		size_t n = tree_list_at(program, forest->root[t], forest->exit[t], &boxes[b], &refs);
 
 		for (size_t i = 0; i < n && *left; i++, --*left) {
-			const uint32_t(*found)[2] = bsearch(&refs[i], owner, filter->n_rules, sizeof(*owner), compare_entries);
+			const uint32_t(*found)[2] =
+				bsearch(&refs[i], owner, filter->n_rules, sizeof(*owner), compare_entries);
 			uint32_t a = found ? (*found)[1] : RULE_NONE;
 
 			if (a >= b || a >= best)
@@ -150,7 +152,8 @@ static uint32_t find_cover(const struct filter *filter, const struct box *boxes,
 
 /* meanings[rule][item]; boxes as the trees have them. */
 void cover_warn(const struct filter *filter, const struct box *boxes, struct meaning *const *meanings,
-		const struct forest *forest, const struct program *program, const struct policy *policy, struct diag *diag)
+		const struct forest *forest, const struct program *program, const struct policy *policy,
+		struct diag *diag)
 {
 	uint32_t(*owner)[2] = malloc((filter->n_rules + 1) * sizeof(*owner));
 	size_t left = COMPARISONS_MAX;

@@ -110,8 +110,7 @@ static int many_trees(struct forest *forest, struct lower_context *c, struct box
 		}
 		if (!n)
 			continue;
-		r = program->out_of_memory ? -ENOMEM :
-					     tree_build(&root[n_trees], program, boxes, rules, n, exit);
+		r = program->out_of_memory ? -ENOMEM : tree_build(&root[n_trees], program, boxes, rules, n, exit);
 		ends[n_trees] = exit;
 		exit = root[n_trees++];
 	}

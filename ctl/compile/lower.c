@@ -24,8 +24,11 @@ static enum verdict verdict_of(enum policy_verdict verdict)
 
 uint32_t lower_default(struct lower_context *c)
 {
-	return program_add(c->program, (struct node){ .op = NODE_VERDICT, .word = verdict_of(c->filter->default_verdict),
-						      .mask = REASON_DEFAULT, .lo = RULE_NONE, .hi = COUNTER_NONE });
+	return program_add(c->program, (struct node){ .op = NODE_VERDICT,
+						      .word = verdict_of(c->filter->default_verdict),
+						      .mask = REASON_DEFAULT,
+						      .lo = RULE_NONE,
+						      .hi = COUNTER_NONE });
 }
 
 /* The lookup that a condition on a named set needs; equal ones share a bit. -ENOSPC or -E2BIG with a problem. */
@@ -56,7 +59,9 @@ int lower_lookup_bit(struct lower_context *c, const struct condition *condition)
 			lookup.wshift[i] = place.shift[i];
 		}
 	} else {
-		lookup.kind = set->type[0] == TYPE_ADDR ? LOOKUP_ADDR : set->type[0] == TYPE_MAC ? LOOKUP_MAC : LOOKUP_WORD;
+		lookup.kind = set->type[0] == TYPE_ADDR  ? LOOKUP_ADDR
+			      : set->type[0] == TYPE_MAC ? LOOKUP_MAC
+							 : LOOKUP_WORD;
 		lookup.word[0] = place.word[0];
 		lookup.mask = place.mask[0];
 		lookup.shift = place.shift[0];
@@ -117,7 +122,10 @@ static uint32_t lower_condition(struct program *program, const struct meaning *m
 static uint32_t lower_verdict(struct lower_context *c, size_t number)
 {
 	const struct rule *rule = &c->filter->rules[number];
-	struct node node = { .op = NODE_VERDICT, .word = verdict_of(rule->verdict), .mask = REASON_RULE, .lo = number,
+	struct node node = { .op = NODE_VERDICT,
+			     .word = verdict_of(rule->verdict),
+			     .mask = REASON_RULE,
+			     .lo = number,
 			     .hi = c->input->counters->rule[c->filter_number][number] };
 
 	if (rule->verdict == POLICY_NONE)
@@ -132,12 +140,16 @@ static uint32_t lower_statement(struct lower_context *c, const struct item *item
 	const struct counter_plan *counters = c->input->counters;
 
 	if (item->kind == ITEM_COUNTER)
-		return program_add(c->program, (struct node){ .op = NODE_COUNT, .yes = yes,
-							      .lo = item->counter.named >= 0 ?
-									    counters->named[item->counter.named] :
-									    counters->own[c->filter_number][number] });
+		return program_add(c->program,
+				   (struct node){ .op = NODE_COUNT,
+						  .yes = yes,
+						  .lo = item->counter.named >= 0
+								? counters->named[item->counter.named]
+								: counters->own[c->filter_number][number] });
 	return program_add(c->program,
-			   (struct node){ .op = NODE_LOG, .yes = yes, .hi = number,
+			   (struct node){ .op = NODE_LOG,
+					  .yes = yes,
+					  .hi = number,
 					  .lo = item->log.prefix >= 0 ? (uint32_t)item->log.prefix : RULE_NONE });
 }
 

@@ -15,7 +15,8 @@
 static void guard(struct meaning *m, uint8_t word, uint32_t mask, uint32_t lo, uint32_t hi)
 {
 	for (size_t i = 0; i < m->n_guards; i++)
-		if (m->guard[i].word == word && m->guard[i].mask == mask && m->guard[i].lo == lo && m->guard[i].hi == hi)
+		if (m->guard[i].word == word && m->guard[i].mask == mask && m->guard[i].lo == lo &&
+		    m->guard[i].hi == hi)
 			return;
 	m->guard[m->n_guards++] = (struct guard_test){ word, mask, lo, hi };
 }

@@ -44,8 +44,9 @@ uint32_t program_test(struct program *program, uint8_t word, uint32_t mask, uint
 {
 	if (yes == no)
 		return yes;
-	return program_add(program, (struct node){ .op = NODE_TEST, .word = word, .mask = mask, .lo = lo, .hi = hi,
-						   .yes = yes, .no = no });
+	return program_add(
+		program,
+		(struct node){ .op = NODE_TEST, .word = word, .mask = mask, .lo = lo, .hi = hi, .yes = yes, .no = no });
 }
 
 /* A rule list: the entries, then `last`, which must decide. */

@@ -35,10 +35,10 @@ struct guard_test {
 struct meaning {
 	struct guard_test guard[16];
 	size_t n_guards;
-	bool ports;             /* and KEY_L4 is TCP, UDP or SCTP */
-	struct place place[2];  /* [1]: the IPv6 half of a family-neutral address */
+	bool ports;            /* and KEY_L4 is TCP, UDP or SCTP */
+	struct place place[2]; /* [1]: the IPv6 half of a family-neutral address */
 	struct spans spans[2];
-	bool two;               /* place[0] for FAMILY 4, place[1] for FAMILY 6 */
+	bool two; /* place[0] for FAMILY 4, place[1] for FAMILY 6 */
 	bool is_set;
 	uint32_t lookup_bit;
 	bool negated;

@@ -11,8 +11,8 @@
 #define TUPLE_EXPANSION_MAX 65536
 
 static const size_t key_bytes[SET_MAP_MAX] = {
-	[SET_WORD] = sizeof(struct set_word_key),	    [SET_WORD_LPM] = sizeof(struct set_word_lpm_key),
-	[SET_QUAD] = sizeof(struct set_quad_key),	    [SET_QUAD_LPM] = sizeof(struct set_quad_lpm_key),
+	[SET_WORD] = sizeof(struct set_word_key),   [SET_WORD_LPM] = sizeof(struct set_word_lpm_key),
+	[SET_QUAD] = sizeof(struct set_quad_key),   [SET_QUAD_LPM] = sizeof(struct set_quad_lpm_key),
 	[SET_TUPLE] = sizeof(struct set_tuple_key),
 };
 
@@ -227,7 +227,8 @@ static int add_tuple(struct set_image *image, const struct set *set, const struc
 	if (words > TUPLE_WORDS)
 		return diag_error(diag, set->loc, "the concatenation of set '%s' is too wide", set->name);
 	if (n > TUPLE_EXPANSION_MAX)
-		return diag_error(diag, element->loc, "the ranges of this element stand for %llu elements, at most %d are allowed",
+		return diag_error(diag, element->loc,
+				  "the ranges of this element stand for %llu elements, at most %d are allowed",
 				  (unsigned long long)n, TUPLE_EXPANSION_MAX);
 	return push_tuple(image, set, element, devices, 0, 0, &key);
 }

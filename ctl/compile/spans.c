@@ -210,8 +210,8 @@ static uint32_t emit_level(struct program *program, const struct span *at, size_
 		uint32_t lo = at[i].lo[level], hi = at[i].hi[level], target = yes;
 		size_t end = i + 1;
 
-		if (level + 1 < place->n && !(tail_is(at[i].lo, level + 1, place, false) &&
-					      tail_is(at[i].hi, level + 1, place, true))) {
+		if (level + 1 < place->n &&
+		    !(tail_is(at[i].lo, level + 1, place, false) && tail_is(at[i].hi, level + 1, place, true))) {
 			while (end < n && at[end].lo[level] == lo)
 				end++;
 			target = emit_level(program, at + i, end - i, level + 1, place, yes, no);

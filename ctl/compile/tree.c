@@ -14,14 +14,14 @@
 #include "program.h"
 
 const uint8_t box_word[BOX_DIMENSIONS] = {
-	KEY_FAMILY, KEY_L4,	KEY_SADDR0, KEY_DADDR0, KEY_SPORT, KEY_DPORT, KEY_SADDR1, KEY_DADDR1, KEY_SADDR2,
-	KEY_DADDR2, KEY_SADDR3, KEY_DADDR3, KEY_PROTO,	KEY_ETYPE, KEY_IIF,   KEY_OIF,	  KEY_ICMP,   KEY_VLAN0,
+	KEY_FAMILY, KEY_L4,     KEY_SADDR0, KEY_DADDR0, KEY_SPORT, KEY_DPORT, KEY_SADDR1, KEY_DADDR1, KEY_SADDR2,
+	KEY_DADDR2, KEY_SADDR3, KEY_DADDR3, KEY_PROTO,  KEY_ETYPE, KEY_IIF,   KEY_OIF,    KEY_ICMP,   KEY_VLAN0,
 };
 
-#define LEAF_RULES     6
-#define DEPTH_MAX      64
-#define SAMPLE_BOUNDS  12
-#define SAMPLE_RULES   256
+#define LEAF_RULES    6
+#define DEPTH_MAX     64
+#define SAMPLE_BOUNDS 12
+#define SAMPLE_RULES  256
 
 static int dimension_of(uint8_t word)
 {
@@ -323,7 +323,9 @@ static uint32_t build(struct builder *b, const uint32_t *rules, size_t n, const 
 int tree_build(uint32_t *ret_root, struct program *program, const struct box *boxes, const uint32_t *rules, size_t n,
 	       uint32_t exit)
 {
-	struct builder b = { .program = program, .boxes = boxes, .exit = exit, .budget = n * 8 + 65536, .leaf_slots = 1024 };
+	struct builder b = {
+		.program = program, .boxes = boxes, .exit = exit, .budget = n * 8 + 65536, .leaf_slots = 1024
+	};
 	struct region all;
 	int r = -ENOMEM;
 

@@ -262,7 +262,8 @@ static void on_test(void *context, const struct test_outcome *outcome)
 	if (outcome->passed)
 		return;
 	v->failed++;
-	diag_error(v->stage->diag, outcome->test->expect_loc, "test '%s' failed: got %s", outcome->test->name, outcome->got);
+	diag_error(v->stage->diag, outcome->test->expect_loc, "test '%s' failed: got %s", outcome->test->name,
+		   outcome->got);
 	diag_hint(v->stage->diag, "expected %s", outcome->want);
 }
 
@@ -285,8 +286,8 @@ static int verify(struct stage *s)
 	r = slots ? compile_policy(&image, &input, &quiet) : -ENOMEM;
 	diag_clear(&quiet);
 	if (r == 0)
-		r = runner_open(&runner, image->n_nodes > s->counters->n ? image->n_nodes : s->counters->n, image->n_refs,
-				s->diag);
+		r = runner_open(&runner, image->n_nodes > s->counters->n ? image->n_nodes : s->counters->n,
+				image->n_refs, s->diag);
 	if (r == 0)
 		r = runner_load(runner, s->policy, s->devices, image, s->diag);
 	if (r == 0)
@@ -488,7 +489,8 @@ int root_apply(struct weir_root *root, const struct policy *policy, const struct
 		r = compile(&s);
 	if (r == 0)
 		r = verify(&s);
-	if (r == 0 && manifest_write(&s.manifest, policy, s.devices, s.counters, s.slots, options->file, netns_number()))
+	if (r == 0 &&
+	    manifest_write(&s.manifest, policy, s.devices, s.counters, s.slots, options->file, netns_number()))
 		r = diag_oom(diag);
 	if (r == 0)
 		r = stage(&s);

@@ -124,7 +124,8 @@ static int cls_set(uint32_t ifindex, enum hook hook, int program, bool replace)
 	return bpf_tc_attach(&h, &opts);
 }
 
-static int cls_add(const struct weir_root *root, enum hook hook, uint32_t ifindex, const char *device, struct diag *diag)
+static int cls_add(const struct weir_root *root, enum hook hook, uint32_t ifindex, const char *device,
+		   struct diag *diag)
 {
 	struct bpf_tc_hook h;
 	char path[600], name[64];
@@ -187,9 +188,12 @@ static int tc_add(const struct weir_root *root, enum hook hook, uint32_t ifindex
 static int dispatcher_add(const struct weir_root *root, const struct instance *instance, uint32_t ifindex, bool generic,
 			  const char *name, struct diag *diag)
 {
-	struct shared_maps shared = { .events = instance->events, .control = instance->control,
-				      .tables = instance->tables, .manifest = instance->manifest,
-				      .counters = instance->counters, .counter_base = instance->counter_base };
+	struct shared_maps shared = { .events = instance->events,
+				      .control = instance->control,
+				      .tables = instance->tables,
+				      .manifest = instance->manifest,
+				      .counters = instance->counters,
+				      .counter_base = instance->counter_base };
 	struct weir_bpf *bpf;
 	struct xdp_program *program;
 	char path[600];
@@ -269,8 +273,9 @@ static int xdp_busy(uint32_t ifindex, const char *device, bool force, struct dia
 		id = query.prog_id ?: query.drv_prog_id ?: query.skb_prog_id ?: query.hw_prog_id;
 	diag_errno(diag, EBUSY, "cannot attach to '%s': somebody else's XDP program is there (id %u)", device, id);
 	diag_hint(diag,
-		  force ? "a BPF link holds it, which cannot be replaced: stop its owner" :
-			  "see `bpftool prog show id %u`; stop its owner, use --force to replace it, or judge at TC with `hook ingress tc`",
+		  force ? "a BPF link holds it, which cannot be replaced: stop its owner"
+			: "see `bpftool prog show id %u`; stop its owner, use --force to replace it, or judge at TC "
+			  "with `hook ingress tc`",
 		  id);
 	return -EBUSY;
 }
@@ -293,8 +298,9 @@ static int xdp_add_alone(const struct weir_root *root, uint32_t ifindex, const c
 	if (link < 0) {
 		r = diag_errno(diag, errno, "cannot attach to '%s' in %s mode", device, generic ? "generic" : "native");
 		if (!generic)
-			diag_hint(diag, "the driver has no XDP, or not with this MTU or these features (`ethtool -k %s`, "
-					"kernel log); `hook ingress generic` or `hook ingress tc` work with any driver",
+			diag_hint(diag,
+				  "the driver has no XDP, or not with this MTU or these features (`ethtool -k %s`, "
+				  "kernel log); `hook ingress generic` or `hook ingress tc` work with any driver",
 				  device);
 		return r;
 	}
@@ -334,8 +340,8 @@ static int xdp_add(const struct weir_root *root, uint32_t ifindex, const char *d
 			  load_log_tail());
 }
 
-int attach_add(const struct weir_root *root, enum hook hook, uint32_t ifindex, const char *device, bool generic, bool force,
-	       struct diag *diag)
+int attach_add(const struct weir_root *root, enum hook hook, uint32_t ifindex, const char *device, bool generic,
+	       bool force, struct diag *diag)
 {
 	if (hook == HOOK_XDP)
 		return xdp_add(root, ifindex, device, generic, force, diag);
@@ -400,7 +406,9 @@ int attach_move(const struct weir_root *root, const struct pin *pin, const struc
 		}
 		close(fd);
 	}
-	return r ? diag_errno(diag, -r, "cannot replace the program on interface %u (%s)", pin->ifindex, load_log_tail()) : 0;
+	return r ? diag_errno(diag, -r, "cannot replace the program on interface %u (%s)", pin->ifindex,
+			      load_log_tail())
+		 : 0;
 }
 
 /* Is the program still where its file says? */
@@ -425,7 +433,8 @@ bool attach_alive(const struct weir_root *root, const struct pin *pin)
 	} else if (is_dispatcher(pin)) {
 		alive = dispatcher_holds(pin->ifindex, program_id(fd));
 	} else if (bpf_obj_get_info_by_fd(fd, &info, &length) == 0) {
-		alive = info.xdp.ifindex == pin->ifindex; /* of a TCX link, too, this is the first word behind the type */
+		alive = info.xdp.ifindex ==
+			pin->ifindex; /* of a TCX link, too, this is the first word behind the type */
 	}
 	close(fd);
 	return alive;
@@ -445,11 +454,11 @@ int root_attachments(struct weir_root *root, struct attachment **ret, size_t *re
 		list[i].hook = pins[i].hook;
 		list[i].ifindex = pins[i].ifindex;
 		list[i].gone = !attach_alive(root, &pins[i]) || link_name(pins[i].ifindex, list[i].device);
-		list[i].how = is(&pins[i], "link") ? "xdp native" :
-			      is(&pins[i], "gen")  ? "xdp generic" :
-			      is_dispatcher(&pins[i]) ? "xdp dispatcher" :
-			      is(&pins[i], "tcx")  ? "tcx" :
-						     "clsact";
+		list[i].how = is(&pins[i], "link")      ? "xdp native"
+			      : is(&pins[i], "gen")     ? "xdp generic"
+			      : is_dispatcher(&pins[i]) ? "xdp dispatcher"
+			      : is(&pins[i], "tcx")     ? "tcx"
+							: "clsact";
 	}
 	free(pins);
 	if (!list)

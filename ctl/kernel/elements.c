@@ -34,8 +34,8 @@ static struct device_env *devices_now(const struct weir_root *root, struct diag 
 	return devices;
 }
 
-static int keys_of(struct set_image *image, struct weir_root *root, const struct set *set, const struct element *elements,
-		   size_t n, struct diag *diag)
+static int keys_of(struct set_image *image, struct weir_root *root, const struct set *set,
+		   const struct element *elements, size_t n, struct diag *diag)
 {
 	struct device_env *devices = devices_now(root, diag);
 	int r = devices ? set_image_add(image, set, elements, n, devices, diag) : diag_oom(diag);
@@ -225,7 +225,8 @@ int root_set_replace(struct weir_root *root, const struct set *set, const struct
 	return r ? r : t;
 }
 
-int root_set_test(struct weir_root *root, const struct set *set, const struct element *element, bool *ret, struct diag *diag)
+int root_set_test(struct weir_root *root, const struct set *set, const struct element *element, bool *ret,
+		  struct diag *diag)
 {
 	struct set_image image = { 0 };
 	struct inner inner;
@@ -300,7 +301,8 @@ static struct range quad_range(enum value_type type, const uint32_t word[4], uns
 	return range;
 }
 
-static void tuple_ranges(const struct weir_root *root, const struct set *set, const uint32_t *words, struct range *parts)
+static void tuple_ranges(const struct weir_root *root, const struct set *set, const uint32_t *words,
+			 struct range *parts)
 {
 	for (unsigned int i = 0; i < set->n_types; i++) {
 		struct range range = { .prefix_len = 32 };

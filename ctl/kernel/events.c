@@ -21,7 +21,8 @@ static int on_record(void *context, void *data, size_t size)
 	return forward->result ? -ECANCELED : 0;
 }
 
-int root_watch(struct weir_root *root, event_handler handler, void *context, const volatile int *stop, struct diag *diag)
+int root_watch(struct weir_root *root, event_handler handler, void *context, const volatile int *stop,
+	       struct diag *diag)
 {
 	struct forward forward = { handler, context, 0 };
 	struct ring_buffer *ring;

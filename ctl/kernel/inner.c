@@ -78,7 +78,8 @@ int inner_create(struct inner *ret, const struct set *set, const struct set_imag
 	for (int map = 0; map < SET_MAP_MAX; map++)
 		all += image->n[map];
 	if (set->size && all > set->size) {
-		diag_errno(diag, ENOSPC, "cannot load %zu elements into set '%s': its size is %u", all, set->name, set->size);
+		diag_errno(diag, ENOSPC, "cannot load %zu elements into set '%s': its size is %u", all, set->name,
+			   set->size);
 		diag_hint(diag, "ranges count as the prefixes that make them up; state a larger `size`");
 		return -ENOSPC;
 	}

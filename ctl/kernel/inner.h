@@ -21,6 +21,7 @@ int inner_publish(const int outer[SET_MAP_MAX], const uint16_t *slots, const str
 /* Empties slots, waits until no packet reads them. */
 int inner_forget(const int outer[SET_MAP_MAX], const uint16_t *slots, size_t n, struct diag *diag);
 /* The maps of a set at a slot. */
-int inner_open(struct inner *ret, const struct set *set, const int outer[SET_MAP_MAX], uint16_t slot, struct diag *diag);
+int inner_open(struct inner *ret, const struct set *set, const int outer[SET_MAP_MAX], uint16_t slot,
+	       struct diag *diag);
 /* All keys of a map; *ret malloc'ed. */
 int inner_keys(void **ret, size_t *ret_n, int fd, enum set_map map);

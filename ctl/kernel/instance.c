@@ -157,9 +157,12 @@ int instance_create(struct instance **ret, const char *root, unsigned int number
 	r = memory_map(&instance->memory, instance->control, instance->tables, instance->manifest, capacity, diag);
 	if (r == 0) {
 		*instance->memory.control = (struct control){
-			.magic = WEIR_ABI_MAGIC,	   .abi_version = WEIR_ABI_VERSION,
-			.n_nodes = capacity->n_nodes,	   .n_refs = capacity->n_refs,
-			.n_counters = capacity->n_counters, .n_manifest = capacity->n_manifest,
+			.magic = WEIR_ABI_MAGIC,
+			.abi_version = WEIR_ABI_VERSION,
+			.n_nodes = capacity->n_nodes,
+			.n_refs = capacity->n_refs,
+			.n_counters = capacity->n_counters,
+			.n_manifest = capacity->n_manifest,
 		};
 		snprintf(directory, sizeof(directory), "%s/%u-new", root, number);
 		directory_remove(directory);
@@ -203,7 +206,8 @@ int instance_open(struct instance **ret, const char *directory, unsigned int num
 	}
 	capacity = (struct capacity){ control.n_nodes, control.n_refs, control.n_counters, control.n_manifest };
 	if (r == 0)
-		r = memory_map(&instance->memory, instance->control, instance->tables, instance->manifest, &capacity, diag);
+		r = memory_map(&instance->memory, instance->control, instance->tables, instance->manifest, &capacity,
+			       diag);
 	if (r) {
 		instance_close(instance);
 		return r;

@@ -20,12 +20,12 @@ struct runner;
 struct runner_frame {
 	enum hook hook;
 	const uint8_t *bytes;
-	size_t length;  /* bytes at hand (captured) */
+	size_t length;      /* bytes at hand (captured) */
 	size_t wire_length; /* bytes of the frame; >= length; 0: the same */
-	uint32_t ifindex; /* the device the programs believe in: must be bound in the image */
-	uint32_t iif;     /* egress: where a forwarded packet came in, else 0 */
+	uint32_t ifindex;   /* the device the programs believe in: must be bound in the image */
+	uint32_t iif;       /* egress: where a forwarded packet came in, else 0 */
 	uint32_t mark;
-	int64_t skuid;    /* -1: no socket */
+	int64_t skuid; /* -1: no socket */
 };
 
 struct runner_result {
@@ -76,9 +76,9 @@ struct running {
 	const struct policy *policy;
 	const struct device_env *devices; /* per policy.devices, as resolved at apply */
 	const struct counter_plan *counters;
-	const uint16_t *set_slot;         /* per policy.sets */
-	const char *file;                 /* the rule file's name as given to apply */
-	int64_t applied_at;               /* seconds since 1970 */
+	const uint16_t *set_slot; /* per policy.sets */
+	const char *file;         /* the rule file's name as given to apply */
+	int64_t applied_at;       /* seconds since 1970 */
 };
 const struct running *root_running(const struct weir_root *root);
 
@@ -88,7 +88,7 @@ struct apply_options {
 };
 struct apply_result {
 	uint64_t generation;
-	bool unchanged;     /* the same policy ran already; nothing was done */
+	bool unchanged; /* the same policy ran already; nothing was done */
 	size_t attached, detached;
 	double stage_ms, swap_ms;
 	size_t sets_loaded, sets_kept;
@@ -124,22 +124,24 @@ int root_set_del(struct weir_root *root, const struct set *set, const struct ele
 int root_set_replace(struct weir_root *root, const struct set *set, const struct element *elements, size_t n,
 		     struct set_change *ret, struct diag *diag);
 /* true where a packet with this value would be found. One value a part, no ranges. */
-int root_set_test(struct weir_root *root, const struct set *set, const struct element *element, bool *ret, struct diag *diag);
+int root_set_test(struct weir_root *root, const struct set *set, const struct element *element, bool *ret,
+		  struct diag *diag);
 /* Elements as stored (ranges have become prefixes), sorted; parts of one element: set->n_types. *ret: n * n_types ranges, malloc'ed. */
 int root_set_list(struct weir_root *root, const struct set *set, struct range **ret, size_t *ret_n, struct diag *diag);
 
 /* ---- events: `log` statements ---- */
 typedef int (*event_handler)(void *context, const struct event *event);
 /* Calls the handler for each event until it returns non-zero or *stop is set. */
-int root_watch(struct weir_root *root, event_handler handler, void *context, const volatile int *stop, struct diag *diag);
+int root_watch(struct weir_root *root, event_handler handler, void *context, const volatile int *stop,
+	       struct diag *diag);
 int root_unlock(struct weir_root *root); /* watching must not hold others up */
 
 /* ---- what this kernel can do ---- */
 enum probe_state { PROBE_NO, PROBE_YES, PROBE_UNKNOWN };
 struct probe {
-	const char *name;     /* "xdp", "xdp-frags", "dispatcher", "tcx", "clsact", "bpffs", "btf", "membarrier", ... */
+	const char *name; /* "xdp", "xdp-frags", "dispatcher", "tcx", "clsact", "bpffs", "btf", "membarrier", ... */
 	enum probe_state state;
-	char detail[200];     /* why, and what follows */
+	char detail[200]; /* why, and what follows */
 };
 int kernel_probe(struct probe **ret, size_t *ret_n);
 /* Verified instructions of each program: for `make verifier`. */

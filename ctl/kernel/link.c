@@ -39,9 +39,9 @@ int link_get(const char *name, struct link_info *ret, struct diag *diag)
 	r = rtnl_link_get_kernel(sock, 0, name, &link);
 	nl_socket_free(sock);
 	if (r)
-		return r == -NLE_NODEV || r == -NLE_OBJ_NOTFOUND ? -ENODEV :
-								   diag_errno(diag, EIO, "cannot ask for '%s': %s", name,
-									      nl_geterror(r));
+		return r == -NLE_NODEV || r == -NLE_OBJ_NOTFOUND
+			       ? -ENODEV
+			       : diag_errno(diag, EIO, "cannot ask for '%s': %s", name, nl_geterror(r));
 	memset(ret, 0, sizeof(*ret));
 	ret->ifindex = rtnl_link_get_ifindex(link);
 	ret->ethernet = rtnl_link_get_arptype(link) == ARPHRD_ETHER || rtnl_link_get_arptype(link) == ARPHRD_LOOPBACK;

@@ -14,8 +14,13 @@
 #include "weir.skel.h"
 
 const struct shared_maps shared_none = {
-	.set = { -1, -1, -1, -1, -1 }, .events = -1, .control = -1, .tables = -1, .manifest = -1,
-	.counters = -1, .counter_base = -1,
+	.set = { -1, -1, -1, -1, -1 },
+	.events = -1,
+	.control = -1,
+	.tables = -1,
+	.manifest = -1,
+	.counters = -1,
+	.counter_base = -1,
 };
 
 /* ---- what the libraries say ---- */
@@ -148,13 +153,15 @@ int load_open(struct weir_bpf **ret, const struct capacity *c, unsigned int flag
 
 		weir_bpf__destroy(bpf);
 		if (error == E2BIG && layout.size > 4 << 20)
-			return diag_errno(diag, error,
-					  "cannot make tables of %zu bytes: kernels before 6.3 allow 4 MiB; use fewer rules, "
-					  "or sets instead of rules",
-					  layout.size);
+			return diag_errno(
+				diag, error,
+				"cannot make tables of %zu bytes: kernels before 6.3 allow 4 MiB; use fewer rules, "
+				"or sets instead of rules",
+				layout.size);
 		if (error == EPERM)
-			return diag_errno(diag, error, "cannot load the BPF programs: root, or CAP_BPF, CAP_NET_ADMIN and "
-						       "CAP_PERFMON, is needed");
+			return diag_errno(diag, error,
+					  "cannot load the BPF programs: root, or CAP_BPF, CAP_NET_ADMIN and "
+					  "CAP_PERFMON, is needed");
 		return diag_errno(diag, error, "cannot load the BPF programs (%s)", load_log_tail());
 	}
 	*ret = bpf;

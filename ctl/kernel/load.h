@@ -21,7 +21,7 @@ struct half_layout {
 struct half_layout half_layout(const struct capacity *capacity);
 
 enum load_flags {
-	LOAD_TRACE = 1,	   /* for test runs: struct trace instead of an interface */
+	LOAD_TRACE = 1,    /* for test runs: struct trace instead of an interface */
 	LOAD_XDP_ONLY = 2, /* the XDP program alone, and not loaded yet: libxdp does that */
 };
 
@@ -35,8 +35,8 @@ struct shared_maps {
 extern const struct shared_maps shared_none;
 
 /* Opened, sized and (without LOAD_XDP_ONLY) loaded. The caller destroys it with load_close(). */
-int load_open(struct weir_bpf **ret, const struct capacity *capacity, unsigned int flags, const struct shared_maps *shared,
-	      struct diag *diag);
+int load_open(struct weir_bpf **ret, const struct capacity *capacity, unsigned int flags,
+	      const struct shared_maps *shared, struct diag *diag);
 void load_close(struct weir_bpf *bpf);
 
 /* The shared memory of the three mmapable maps. */

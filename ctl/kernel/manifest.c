@@ -50,7 +50,8 @@ static json_t *filter_counters(const struct filter *filter, const struct counter
 		uint32_t rule = counters->rule[f][i], own = counters->own[f][i];
 
 		if (rule != COUNTER_NONE || own != COUNTER_NONE)
-			json_array_append_new(rules, json_pack("[I,I,I]", (json_int_t)i, (json_int_t)rule, (json_int_t)own));
+			json_array_append_new(rules,
+					      json_pack("[I,I,I]", (json_int_t)i, (json_int_t)rule, (json_int_t)own));
 	}
 	return json_pack("{s:I,s:o}", "first", (json_int_t)counters->filter[f], "rules", rules);
 }
@@ -74,8 +75,9 @@ int manifest_write(char **ret, const struct policy *policy, const struct device_
 
 		for (size_t t = 0; t < policy->sets[i].n_types; t++)
 			json_array_append_new(types, json_integer(policy->sets[i].type[t]));
-		json_array_append_new(sets, json_pack("{s:s,s:i,s:o,s:o}", "name", policy->sets[i].name, "slot", slots[i],
-						      "digest", hexadecimal(policy->sets[i].digest), "types", types));
+		json_array_append_new(sets,
+				      json_pack("{s:s,s:i,s:o,s:o}", "name", policy->sets[i].name, "slot", slots[i],
+						"digest", hexadecimal(policy->sets[i].digest), "types", types));
 	}
 	json_object_set_new(root, "file", json_string(file));
 	json_object_set_new(root, "applied_at", json_integer(time(NULL)));
@@ -110,7 +112,8 @@ static int read_source(void *context, const char *path, char **ret_text, size_t 
 	json_t *sources = json_object_get(context, "sources"), *source;
 	size_t i;
 
-	json_array_foreach(sources, i, source) {
+	json_array_foreach(sources, i, source)
+	{
 		json_t *text = json_object_get(source, "text");
 
 		if (strcmp(json_string_value(json_object_get(source, "name")) ?: "", path))
@@ -138,7 +141,8 @@ static int glob_sources(void *context, const char *pattern, char ***ret_paths, s
 	if (!paths)
 		return -ENOMEM;
 	*ret_n = 0;
-	json_array_foreach(sources, i, source) {
+	json_array_foreach(sources, i, source)
+	{
 		const char *name = json_string_value(json_object_get(source, "name"));
 
 		if (name && !fnmatch(pattern, name, FNM_PATHNAME | FNM_PERIOD))
@@ -166,12 +170,12 @@ static unsigned int set_type(void *context, const char *name, enum value_type ty
 	json_t *sets = json_object_get(context, "sets"), *set, *type;
 	size_t i, n = 0;
 
-	json_array_foreach(sets, i, set) {
+	json_array_foreach(sets, i, set)
+	{
 		if (strcmp(json_string_value(json_object_get(set, "name")) ?: "", name))
 			continue;
-		json_array_foreach(json_object_get(set, "types"), n, type)
-			if (n < CONCAT_MAX)
-				types[n] = json_integer_value(type);
+		json_array_foreach(json_object_get(set, "types"), n, type) if (n < CONCAT_MAX) types[n] =
+			json_integer_value(type);
 		return n < CONCAT_MAX ? n : CONCAT_MAX;
 	}
 	return 0;
@@ -182,11 +186,13 @@ static int plan_read(struct counter_plan *plan, const struct policy *policy, jso
 	json_t *filters = json_object_get(root, "filters"), *named = json_object_get(root, "named"), *filter, *rule;
 	size_t f, i;
 
-	json_array_foreach(filters, f, filter) {
+	json_array_foreach(filters, f, filter)
+	{
 		if (f >= policy->n_filters)
 			return -EPROTO;
 		plan->filter[f] = json_integer_value(json_object_get(filter, "first"));
-		json_array_foreach(json_object_get(filter, "rules"), i, rule) {
+		json_array_foreach(json_object_get(filter, "rules"), i, rule)
+		{
 			size_t number = json_integer_value(json_array_get(rule, 0));
 
 			if (number >= policy->filters[f].n_rules)
@@ -195,7 +201,8 @@ static int plan_read(struct counter_plan *plan, const struct policy *policy, jso
 			plan->own[f][number] = json_integer_value(json_array_get(rule, 2));
 		}
 	}
-	json_array_foreach(named, i, rule) {
+	json_array_foreach(named, i, rule)
+	{
 		if (i >= policy->n_counters)
 			return -EPROTO;
 		plan->named[i] = json_integer_value(rule);
@@ -211,15 +218,16 @@ static int arrays_read(struct manifest *m, json_t *root)
 
 	if (json_array_size(devices) != m->policy->n_devices || json_array_size(sets) != m->policy->n_sets)
 		return -EPROTO;
-	json_array_foreach(devices, i, item)
-		m->devices[i] = (struct device_env){
-			.ifindex = json_integer_value(json_object_get(item, "ifindex")),
-			.raw_ip = json_is_true(json_object_get(item, "raw_ip")),
-		};
-	json_array_foreach(sets, i, item) {
+	json_array_foreach(devices, i, item) m->devices[i] = (struct device_env){
+		.ifindex = json_integer_value(json_object_get(item, "ifindex")),
+		.raw_ip = json_is_true(json_object_get(item, "raw_ip")),
+	};
+	json_array_foreach(sets, i, item)
+	{
 		m->slots[i] = json_integer_value(json_object_get(item, "slot"));
 		/* Not of what was read back: its element files were empty. */
-		m->policy->sets[i].digest = strtoull(json_string_value(json_object_get(item, "digest")) ?: "0", NULL, 16);
+		m->policy->sets[i].digest =
+			strtoull(json_string_value(json_object_get(item, "digest")) ?: "0", NULL, 16);
 	}
 	return 0;
 }
@@ -229,9 +237,8 @@ size_t manifest_slots(const char *text, uint16_t *slots, size_t most)
 	json_t *root = *text ? json_loads(text, 0, NULL) : NULL, *set;
 	size_t i, n = 0;
 
-	json_array_foreach(json_object_get(root, "sets"), i, set)
-		if (n < most)
-			slots[n++] = json_integer_value(json_object_get(set, "slot"));
+	json_array_foreach(json_object_get(root, "sets"), i, set) if (n < most) slots[n++] =
+		json_integer_value(json_object_get(set, "slot"));
 	json_decref(root);
 	return n;
 }
@@ -246,16 +253,19 @@ int manifest_read(struct manifest **ret, const char *text, struct diag *diag)
 
 	diag_init(&inner);
 	if (m && root) {
-		struct lang_env env = { .context = root, .read_file = read_source, .glob = glob_sources,
-					.lookup_user = lookup_user, .set_type = set_type };
+		struct lang_env env = { .context = root,
+					.read_file = read_source,
+					.glob = glob_sources,
+					.lookup_user = lookup_user,
+					.set_type = set_type };
 
 		sources = json_object_get(root, "sources");
 		m->file = strdup(json_string_value(json_object_get(root, "file")) ?: "?");
 		m->applied_at = json_integer_value(json_object_get(root, "applied_at"));
 		m->netns = strtoull(json_string_value(json_object_get(root, "netns")) ?: "0", NULL, 16);
 		r = policy_parse_file(&m->policy,
-				      json_string_value(json_object_get(json_array_get(sources, 0), "name")) ?: "?", &env,
-				      &inner);
+				      json_string_value(json_object_get(json_array_get(sources, 0), "name")) ?: "?",
+				      &env, &inner);
 	}
 	if (r == 0) {
 		m->counters = counter_plan_new(m->policy);

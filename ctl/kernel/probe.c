@@ -43,7 +43,8 @@ bool kernel_has_dispatcher(void)
 		if (extension) {
 			bpf_program__set_autoload(extension->progs.probe_target, false);
 			if (bpf_program__set_attach_target(extension->progs.probe_extension,
-							   bpf_program__fd(probe->progs.probe_target), "probe_slot") == 0 &&
+							   bpf_program__fd(probe->progs.probe_target),
+							   "probe_slot") == 0 &&
 			    probe_bpf__load(extension) == 0) {
 				struct bpf_link *attached = bpf_program__attach_trace(extension->progs.probe_extension);
 
@@ -108,9 +109,12 @@ int kernel_probe(struct probe **ret, size_t *ret_n)
 	add(&list, "kernel", PROBE_YES, name.release);
 	state = has_bpffs();
 	add(&list, "bpffs", state,
-	    state == PROBE_YES ? "/sys/fs/bpf" : "not mounted at /sys/fs/bpf; `weir apply` mounts it, or: mount -t bpf bpf /sys/fs/bpf");
+	    state == PROBE_YES
+		    ? "/sys/fs/bpf"
+		    : "not mounted at /sys/fs/bpf; `weir apply` mounts it, or: mount -t bpf bpf /sys/fs/bpf");
 	state = access("/sys/kernel/btf/vmlinux", R_OK) ? PROBE_NO : PROBE_YES;
-	add(&list, "btf", state, state == PROBE_YES ? "/sys/kernel/btf/vmlinux" : "not built in; weir does not need it");
+	add(&list, "btf", state,
+	    state == PROBE_YES ? "/sys/kernel/btf/vmlinux" : "not built in; weir does not need it");
 	diag_init(&diag);
 	if (load_open(&bpf, &small, 0, &shared_none, &diag) == 0) {
 		add(&list, "programs", PROBE_YES, "weir's XDP and TC programs load");
@@ -122,12 +126,14 @@ int kernel_probe(struct probe **ret, size_t *ret_n)
 	add(&list, "xdp", list.at[list.n - 1].state, "native where the driver has it, several buffers a frame (frags)");
 	state = kernel_has_dispatcher() ? PROBE_YES : PROBE_NO;
 	add(&list, "dispatcher", state,
-	    state == PROBE_YES ? "XDP programs of several owners on one device, through libxdp" :
-				 "extension programs (freplace) are refused: one XDP program a device, weir attaches alone");
+	    state == PROBE_YES
+		    ? "XDP programs of several owners on one device, through libxdp"
+		    : "extension programs (freplace) are refused: one XDP program a device, weir attaches alone");
 	state = has_tcx();
 	add(&list, "tcx", state, state == PROBE_YES ? "TC through links" : "before 6.6: TC through a clsact qdisc");
 	state = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0) & MEMBARRIER_CMD_GLOBAL ? PROBE_YES : PROBE_NO;
-	add(&list, "membarrier", state, state == PROBE_YES ? "waits for packets under old rules" : "a map update is used instead");
+	add(&list, "membarrier", state,
+	    state == PROBE_YES ? "waits for packets under old rules" : "a map update is used instead");
 	*ret = list.at;
 	*ret_n = list.n;
 	return list.at ? 0 : -ENOMEM;
@@ -143,7 +149,8 @@ int kernel_verified(struct verified *ret, size_t *ret_n, struct diag *diag)
 
 	if (r)
 		return r;
-	bpf_object__for_each_program(program, bpf->obj) {
+	bpf_object__for_each_program(program, bpf->obj)
+	{
 		static const char *const names[] = { "weir_xdp", "weir_tc_ingress", "weir_tc_egress" };
 		struct bpf_prog_info info = { 0 };
 		uint32_t length = sizeof(info);

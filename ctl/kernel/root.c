@@ -45,7 +45,8 @@ static int make_directory(const char *path, struct diag *diag)
 	char parent[256];
 	char *slash;
 
-	if (!strncmp(path, BPFFS "/", strlen(BPFFS) + 1) && !on_bpffs(BPFFS) && mount("bpf", BPFFS, "bpf", 0, "mode=0700"))
+	if (!strncmp(path, BPFFS "/", strlen(BPFFS) + 1) && !on_bpffs(BPFFS) &&
+	    mount("bpf", BPFFS, "bpf", 0, "mode=0700"))
 		return diag_errno(diag, errno, "cannot mount bpffs at " BPFFS);
 	if (mkdir(path, 0700) && errno != EEXIST) {
 		int error = errno;
@@ -134,9 +135,12 @@ int root_reload(struct weir_root *root, struct diag *diag)
 		return r;
 	manifest_free(root->contents);
 	root->contents = contents;
-	root->running = (struct running){ .generation = generation,	   .policy = contents->policy,
-					  .devices = contents->devices,	   .counters = contents->counters,
-					  .set_slot = contents->slots,	   .file = contents->file,
+	root->running = (struct running){ .generation = generation,
+					  .policy = contents->policy,
+					  .devices = contents->devices,
+					  .counters = contents->counters,
+					  .set_slot = contents->slots,
+					  .file = contents->file,
 					  .applied_at = contents->applied_at };
 	return 0;
 }
@@ -155,8 +159,8 @@ int root_open(struct weir_root **ret, const char *path, enum root_mode mode, str
 	}
 	if (path[0] != '/' || strlen(path) >= sizeof(root->path) || strchr(path + 1, '.')) {
 		free(root);
-		return diag_errno(diag, EINVAL, "cannot use '%s': an absolute path below " BPFFS " without dots is needed",
-				  path);
+		return diag_errno(diag, EINVAL,
+				  "cannot use '%s': an absolute path below " BPFFS " without dots is needed", path);
 	}
 	snprintf(root->path, sizeof(root->path), "%s", path);
 	r = lock(root, mode, diag);

@@ -15,7 +15,7 @@ struct instance {
 
 struct weir_root {
 	char path[256];
-	int lock;		   /* the directory itself, locked */
+	int lock;                  /* the directory itself, locked */
 	struct instance *instance; /* NULL: nothing loaded */
 	struct running running;
 	struct manifest *contents; /* owns what running points to */
@@ -59,14 +59,14 @@ uint64_t netns_number(void);
 
 /* attach.c */
 struct pin {
-	char name[64];	     /* of the file under links/ */
+	char name[64]; /* of the file under links/ */
 	enum hook hook;
-	char kind[8];	     /* link, gen, disp, tcx, cls, clsq */
+	char kind[8]; /* link, gen, disp, tcx, cls, clsq */
 	uint32_t ifindex;
 };
 int pins_list(struct pin **ret, size_t *ret_n, const char *root);
-int attach_add(const struct weir_root *root, enum hook hook, uint32_t ifindex, const char *device, bool generic, bool force,
-	       struct diag *diag);
+int attach_add(const struct weir_root *root, enum hook hook, uint32_t ifindex, const char *device, bool generic,
+	       bool force, struct diag *diag);
 int attach_remove(const struct weir_root *root, const struct pin *pin, struct diag *diag);
 /* Makes the attachment run the programs of this instance. */
 int attach_move(const struct weir_root *root, const struct pin *pin, const struct instance *to, struct diag *diag);

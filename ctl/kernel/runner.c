@@ -16,15 +16,15 @@
 #include "root.h"
 #include "weir.skel.h"
 
-#define FRAME_MIN 54	/* a test run of TC refuses IP frames that end in the IP header */
-#define TC_BYTES  3072	/* a test run takes no more than a page for TC; the length is told by struct trace */
+#define FRAME_MIN 54   /* a test run of TC refuses IP frames that end in the IP header */
+#define TC_BYTES  3072 /* a test run takes no more than a page for TC; the length is told by struct trace */
 #define XDP_BYTES 65536
 
 struct runner {
 	struct weir_bpf *bpf;
 	struct memory memory;
 	int outer[SET_MAP_MAX];
-	bool own_sets; /* false: those of a running instance */
+	bool own_sets;    /* false: those of a running instance */
 	uint32_t counted; /* counters that any policy so far may have used */
 	int program[HOOK_MAX];
 };
@@ -98,7 +98,8 @@ int runner_open_running(struct runner **ret, struct weir_root *root, struct diag
 	int r;
 
 	if (!root_running(root))
-		return diag_errno(diag, ENOENT, "cannot explain by the running rules: nothing is loaded; use --rules FILE");
+		return diag_errno(diag, ENOENT,
+				  "cannot explain by the running rules: nothing is loaded; use --rules FILE");
 	memcpy(shared.set, instance->set, sizeof(shared.set));
 	r = runner_make(&runner, &instance->memory.capacity, &shared, diag);
 	if (r)
@@ -225,13 +226,21 @@ int runner_run(struct runner *runner, const struct runner_frame *frame, struct r
 		opts.data_in = padded;
 		opts.data_size_in = sizeof(padded);
 	}
-	*trace = (struct trace){ .ifindex = frame->ifindex, .iif = frame->iif, .length = wire, .mark = frame->mark,
-				 .skuid = frame->skuid >= 0 ? frame->skuid : 0, .has_skuid = frame->skuid >= 0 };
+	*trace = (struct trace){ .ifindex = frame->ifindex,
+				 .iif = frame->iif,
+				 .length = wire,
+				 .mark = frame->mark,
+				 .skuid = frame->skuid >= 0 ? frame->skuid : 0,
+				 .has_skuid = frame->skuid >= 0 };
 	r = bpf_prog_test_run_opts(runner->program[frame->hook], &opts);
 	if (r)
 		return r;
-	*ret = (struct runner_result){ .verdict = trace->verdict, .reason = trace->reason, .filter = trace->filter,
-				       .rule = trace->rule, .redirect = trace->redirect, .steps = trace->steps };
+	*ret = (struct runner_result){ .verdict = trace->verdict,
+				       .reason = trace->reason,
+				       .filter = trace->filter,
+				       .rule = trace->rule,
+				       .redirect = trace->redirect,
+				       .steps = trace->steps };
 	return 0;
 }
 

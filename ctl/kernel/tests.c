@@ -26,7 +26,9 @@ static const char *reason_word(enum reason reason)
 
 static enum verdict wanted_verdict(const struct test *test)
 {
-	return test->verdict == POLICY_ACCEPT ? VERDICT_ACCEPT : test->verdict == POLICY_REDIRECT ? VERDICT_REDIRECT : VERDICT_DROP;
+	return test->verdict == POLICY_ACCEPT     ? VERDICT_ACCEPT
+	       : test->verdict == POLICY_REDIRECT ? VERDICT_REDIRECT
+						  : VERDICT_DROP;
 }
 
 static const struct rule *rule_of(const struct policy *policy, const struct runner_result *result)
@@ -62,7 +64,8 @@ static void describe(struct test_outcome *o, const struct policy *policy)
 		snprintf(o->got, sizeof(o->got), "%s by %s:%u (%s)", verdict_word(o->result.verdict),
 			 policy_location_file(policy, rule->loc), rule->loc.line, reason_word(o->result.reason));
 	else
-		snprintf(o->got, sizeof(o->got), "%s by %s", verdict_word(o->result.verdict), reason_word(o->result.reason));
+		snprintf(o->got, sizeof(o->got), "%s by %s", verdict_word(o->result.verdict),
+			 reason_word(o->result.reason));
 	if (test->by_line)
 		snprintf(o->want, sizeof(o->want), "%s by %s:%u", verdict_word(wanted_verdict(test)),
 			 test->by_file ? test->by_file : "line", test->by_line);
@@ -93,8 +96,8 @@ static bool test_raw_ip(const struct policy *policy, const struct device_env *de
 	return false;
 }
 
-int tests_run(struct runner *runner, const struct policy *policy, const struct device_env *devices, test_handler handler,
-	      void *context, struct diag *diag)
+int tests_run(struct runner *runner, const struct policy *policy, const struct device_env *devices,
+	      test_handler handler, void *context, struct diag *diag)
 {
 	int failed = 0;
 

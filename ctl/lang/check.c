@@ -90,7 +90,7 @@ static void check_condition(struct lang *l, const struct filter *filter, struct 
 			continue;
 		diag_error(l->diag, c->loc, "'%s' cannot be known on 'hook %s'", info->words, hook_words(filter));
 		diag_hint(l->diag, "it exists on %s",
-			  hooks == 'E'	 ? "'hook egress'"
+			  hooks == 'E'   ? "'hook egress'"
 			  : hooks == 'T' ? "'hook ingress tc' and 'hook egress'"
 					 : "'hook ingress'");
 		diag_other(l->diag, filter->loc);

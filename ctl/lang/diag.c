@@ -66,7 +66,7 @@ oom:
 /* Length of the UTF-8 character at p (1 to 4), or 0 where the bytes are none. Control characters are none. */
 static size_t utf8_length(const unsigned char *p, size_t left)
 {
-	size_t n = *p < 0x80		     ? 1
+	size_t n = *p < 0x80                 ? 1
 		   : *p >= 0xc2 && *p < 0xe0 ? 2
 		   : *p >= 0xe0 && *p < 0xf0 ? 3
 		   : *p >= 0xf0 && *p < 0xf5 ? 4

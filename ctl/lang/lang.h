@@ -9,7 +9,7 @@
 
 #define NAME_MOST   63
 #define TEXT_MOST   127 /* comments and log prefixes, as in nft */
-#define DEVICE_MOST 15	/* IFNAMSIZ - 1 */
+#define DEVICE_MOST 15  /* IFNAMSIZ - 1 */
 
 /* Kept with the policy: what elements_parse() and policy_location_file() need later. */
 struct lang_private {
@@ -30,7 +30,7 @@ struct raw_part {
 	uint32_t length;
 	uint8_t join;
 	bool quoted;
-	bool optional;	     /* a device that need not exist */
+	bool optional;       /* a device that need not exist */
 	struct location loc; /* where it is written */
 	struct location use; /* where the $define stands that brought it here; file 0: nowhere */
 };
@@ -114,7 +114,7 @@ struct lang {
 struct want {
 	enum value_type type;
 	unsigned int bits;
-	uint8_t family;	   /* 4 or 6 where only one will do */
+	uint8_t family;    /* 4 or 6 where only one will do */
 	const char *words; /* the field, for messages; NULL: a set */
 };
 

@@ -11,11 +11,11 @@ enum token_kind {
 	T_END,
 	T_NEWLINE,
 	T_SEMICOLON,
-	T_WORD,	  /* letters, digits and . _ : - / [ ] and so on: names, numbers, addresses, ranges */
+	T_WORD,   /* letters, digits and . _ : - / [ ] and so on: names, numbers, addresses, ranges */
 	T_STRING, /* text without the quotes */
-	T_SET,	  /* @name; text is the name */
+	T_SET,    /* @name; text is the name */
 	T_DEFINE, /* $name; text is the name */
-	T_OPEN,	  /* { */
+	T_OPEN,   /* { */
 	T_CLOSE,  /* } */
 	T_PAREN_OPEN,
 	T_PAREN_CLOSE,

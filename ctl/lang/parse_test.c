@@ -205,7 +205,7 @@ static bool parse_packet_flags(struct parser *p, struct test_packet *packet)
 /* One option behind the kind of packet. */
 static bool parse_option(struct parser *p, struct test_packet *packet)
 {
-	static const char *const words[] = { "flags", "code", "ttl",	  "dscp", "length", "vlan",
+	static const char *const words[] = { "flags", "code", "ttl",      "dscp", "length", "vlan",
 					     "smac",  "dmac", "frag-off", "mark", "skuid",  "iif" };
 	struct lang *l = p->l;
 	struct location loc = p->tok.loc;

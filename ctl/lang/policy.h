@@ -19,8 +19,8 @@ enum policy_verdict { POLICY_NONE, POLICY_ACCEPT, POLICY_DROP, POLICY_REDIRECT }
 
 /* What an element of a set or a value of a match is. */
 enum value_type {
-	TYPE_INT,    /* a number without names: length, ttl, mark, frag-off */
-	TYPE_ADDR,   /* IPv4 or IPv6; the range says which */
+	TYPE_INT,  /* a number without names: length, ttl, mark, frag-off */
+	TYPE_ADDR, /* IPv4 or IPv6; the range says which */
 	TYPE_MAC,
 	TYPE_PORT,   /* with service names */
 	TYPE_PROTO,  /* IP protocol, with names */
@@ -29,10 +29,10 @@ enum value_type {
 	TYPE_ICMPV6, /* icmpv6 type, with names */
 	TYPE_DSCP,   /* with names: cs0, af11, ef, ... */
 	TYPE_TCPFLAGS,
-	TYPE_IFACE,  /* a device name: w[0] is its number in policy.devices */
-	TYPE_USER,   /* a uid, with names */
+	TYPE_IFACE, /* a device name: w[0] is its number in policy.devices */
+	TYPE_USER,  /* a uid, with names */
 	TYPE_MARK,
-	TYPE_BOOL,   /* exists 1, missing 0 */
+	TYPE_BOOL,    /* exists 1, missing 0 */
 	TYPE_NFPROTO, /* ipv4 4, ipv6 6 */
 	TYPE_MAX
 };
@@ -43,6 +43,7 @@ enum value_type {
  * negated or not (as in nft); the family-neutral saddr and daddr exist in any IP packet.
  * Hooks: I ingress only (XDP, TC), E egress only, T both TC hooks, A all.
  */
+/* clang-format off */
 #define FIELDS(X)                                                              \
 	X(ETHER_TYPE, "ether type", TYPE_ETYPE, 16, LINK_OR_IP, A) /* behind all VLAN tags */ \
 	X(ETHER_SADDR, "ether saddr", TYPE_MAC, 48, LINK, A)                   \
@@ -97,12 +98,13 @@ enum value_type {
 	X(IIF, "iif", TYPE_IFACE, 32, ANY, A) /* also iifname, meta iif, meta iifname; egress: of forwarded packets */ \
 	X(OIF, "oif", TYPE_IFACE, 32, ANY, E) /* also oifname, meta oif, meta oifname */ \
 	X(DEVICE, "device", TYPE_IFACE, 32, ANY, A) /* the device whose hook this is: iif on ingress, oif on egress */
+/* clang-format on */
 
 enum field {
 #define X(id, words, type, bits, layer, hooks) FIELD_##id,
 	FIELDS(X)
 #undef X
-	FIELD_MAX
+		FIELD_MAX
 };
 
 enum layer {
@@ -114,14 +116,14 @@ enum layer {
 	LAYER_IP_ANY,
 	LAYER_IP4,
 	LAYER_IP6,
-	LAYER_FRAGHDR,    /* IPv6 with a fragment header */
-	LAYER_TCP,        /* these five: and the transport header is in this packet (no later fragment) */
+	LAYER_FRAGHDR, /* IPv6 with a fragment header */
+	LAYER_TCP,     /* these five: and the transport header is in this packet (no later fragment) */
 	LAYER_UDP,
 	LAYER_SCTP,
-	LAYER_PORTS,      /* TCP, UDP or SCTP */
-	LAYER_ICMP,       /* on IPv4 */
-	LAYER_ICMPV6,     /* on IPv6 */
-	LAYER_SKUID,      /* a full socket on this host owns the packet */
+	LAYER_PORTS,  /* TCP, UDP or SCTP */
+	LAYER_ICMP,   /* on IPv4 */
+	LAYER_ICMPV6, /* on IPv6 */
+	LAYER_SKUID,  /* a full socket on this host owns the packet */
 	LAYER_MAX
 };
 
@@ -143,8 +145,8 @@ struct value {
 };
 
 struct range {
-	uint8_t family; /* TYPE_ADDR: 4 or 6; else 0 */
-	uint8_t prefix_len; /* written or read as a prefix: its length (32 or 128: one address); 255: a true range */
+	uint8_t family;      /* TYPE_ADDR: 4 or 6; else 0 */
+	uint8_t prefix_len;  /* written or read as a prefix: its length (32 or 128: one address); 255: a true range */
 	struct value lo, hi; /* inclusive; lo == hi: one value */
 };
 
@@ -161,9 +163,9 @@ struct set {
 	struct location loc;
 	uint8_t n_types;
 	enum value_type type[CONCAT_MAX];
-	uint32_t size;       /* most elements; 0: not stated */
-	bool has_content;    /* the file gives elements (inline, `file` or stdin); false: filled by `weir set` only */
-	bool auto_type;      /* the type was inferred */
+	uint32_t size;    /* most elements; 0: not stated */
+	bool has_content; /* the file gives elements (inline, `file` or stdin); false: filled by `weir set` only */
+	bool auto_type;   /* the type was inferred */
 	struct element *elements; /* inline and from files, in order, duplicates removed */
 	size_t n_elements;
 	size_t n_duplicates; /* elements of files that stood there before */
@@ -178,7 +180,7 @@ struct condition {
 	uint8_t n_fields; /* more than one: a concatenation */
 	enum field field[CONCAT_MAX];
 	bool negated;
-	bool has_mask;        /* (field & mask) is compared; one field only, elements only */
+	bool has_mask; /* (field & mask) is compared; one field only, elements only */
 	struct value mask;
 	const struct set *set; /* a named set, or NULL: */
 	struct element *elements;
@@ -226,7 +228,8 @@ struct filter {
 	struct filter_device *devices;
 	size_t n_devices;
 	enum policy_verdict default_verdict; /* accept or drop */
-	enum policy_verdict malformed;       /* drop (when not stated) or accept, for each malformed packet, before any rule */
+	enum policy_verdict
+		malformed; /* drop (when not stated) or accept, for each malformed packet, before any rule */
 	/*
 	 * drop (when not stated): fragments are dropped before any rule. accept: rules judge them (a later
 	 * fragment has no ports), and a later fragment that no rule decides is accepted.
@@ -240,7 +243,17 @@ struct filter {
 
 /* `test` blocks: one packet and what is expected of it. */
 struct test_packet {
-	enum { PACKET_TCP, PACKET_UDP, PACKET_SCTP, PACKET_ICMP, PACKET_ICMPV6, PACKET_PROTO, PACKET_ARP, PACKET_ETHER, PACKET_HEX } kind;
+	enum {
+		PACKET_TCP,
+		PACKET_UDP,
+		PACKET_SCTP,
+		PACKET_ICMP,
+		PACKET_ICMPV6,
+		PACKET_PROTO,
+		PACKET_ARP,
+		PACKET_ETHER,
+		PACKET_HEX
+	} kind;
 	uint8_t family; /* 4, 6, or 0 where kind says it all */
 	struct value saddr, daddr;
 	uint16_t sport, dport;
@@ -252,11 +265,11 @@ struct test_packet {
 	int vlan, vlan_inner;    /* -1: none */
 	uint8_t ttl;             /* 64 when not stated */
 	uint8_t dscp;
-	uint32_t length;         /* meta length wanted; 0: as small as it gets */
-	uint16_t frag_off;       /* as in KEY_FRAG of IPv4: flags and offset; IPv6: offset and more made from it */
+	uint32_t length;   /* meta length wanted; 0: as small as it gets */
+	uint16_t frag_off; /* as in KEY_FRAG of IPv4: flags and offset; IPv6: offset and more made from it */
 	uint32_t mark;
-	int64_t skuid;           /* -1: no socket */
-	int iif;                 /* number in policy.devices, or -1 */
+	int64_t skuid; /* -1: no socket */
+	int iif;       /* number in policy.devices, or -1 */
 	uint8_t *hex;
 	size_t n_hex;
 };
@@ -264,15 +277,15 @@ struct test_packet {
 struct test {
 	const char *name;
 	struct location loc;
-	unsigned int filter;    /* number in policy.filters: the one named, else the only one, else the first on ingress */
-	int device;             /* number in policy.devices, or -1: the filter's first */
+	unsigned int filter; /* number in policy.filters: the one named, else the only one, else the first on ingress */
+	int device;          /* number in policy.devices, or -1: the filter's first */
 	struct test_packet packet;
 	enum policy_verdict verdict;
 	struct location expect_loc;
 	/* expect ... by FILTER:LINE | by default | by REASON; none of them: any reason */
-	unsigned int by_line;   /* 0: not stated */
-	const char *by_file;    /* base name, when stated: by edge.rules:14 */
-	const char *by_reason;  /* json name of a reason, or NULL */
+	unsigned int by_line;  /* 0: not stated */
+	const char *by_file;   /* base name, when stated: by edge.rules:14 */
+	const char *by_reason; /* json name of a reason, or NULL */
 };
 
 struct source {
@@ -292,7 +305,7 @@ struct policy {
 	size_t n_counters;
 	const char **log_prefixes;
 	size_t n_log_prefixes;
-	const char **devices;  /* names; each once */
+	const char **devices; /* names; each once */
 	size_t n_devices;
 	const struct source *sources; /* the rule file and its includes, not the element files of sets */
 	size_t n_sources;
@@ -333,8 +346,8 @@ int elements_parse(struct element_list *list, struct policy *policy, const struc
 void element_list_clear(struct element_list *list);
 
 /* Canonical text. Returned strings are malloc'ed; NULL when memory ends. */
-char *policy_print(const struct policy *policy);                                   /* a whole file that parses to the same policy */
-char *rule_print(const struct policy *policy, const struct rule *rule);            /* one rule, without newline */
+char *policy_print(const struct policy *policy); /* a whole file that parses to the same policy */
+char *rule_print(const struct policy *policy, const struct rule *rule); /* one rule, without newline */
 char *element_print(const struct policy *policy, const struct set *set, const struct range *parts);
 const char *policy_location_file(const struct policy *policy, struct location loc); /* base name */
-const char *value_type_name(enum value_type type);                                 /* as in `type addr . proto` */
+const char *value_type_name(enum value_type type);                                  /* as in `type addr . proto` */

@@ -57,9 +57,9 @@ struct want want_field(enum field field)
 struct want want_set(enum value_type type)
 {
 	static const uint8_t bits[TYPE_MAX] = {
-		[TYPE_INT] = 32,   [TYPE_ADDR] = 128, [TYPE_MAC] = 48,	 [TYPE_PORT] = 16, [TYPE_PROTO] = 8,
+		[TYPE_INT] = 32,   [TYPE_ADDR] = 128, [TYPE_MAC] = 48,   [TYPE_PORT] = 16, [TYPE_PROTO] = 8,
 		[TYPE_ETYPE] = 16, [TYPE_ICMP] = 8,   [TYPE_ICMPV6] = 8, [TYPE_DSCP] = 6,  [TYPE_TCPFLAGS] = 8,
-		[TYPE_IFACE] = 32, [TYPE_USER] = 32,  [TYPE_MARK] = 32,	 [TYPE_BOOL] = 1,  [TYPE_NFPROTO] = 8,
+		[TYPE_IFACE] = 32, [TYPE_USER] = 32,  [TYPE_MARK] = 32,  [TYPE_BOOL] = 1,  [TYPE_NFPROTO] = 8,
 	};
 
 	return (struct want){ .type = type, .bits = bits[type] };

@@ -4,10 +4,10 @@
 #include <string.h>
 
 static const struct named_number protos[] = {
-	{ "icmp", 1 },	    { "igmp", 2 },     { "ipip", 4 },	 { "ipencap", 4 },    { "tcp", 6 },    { "egp", 8 },
-	{ "igp", 9 },	    { "udp", 17 },     { "dccp", 33 },	 { "ipv6", 41 },      { "rsvp", 46 },  { "gre", 47 },
-	{ "esp", 50 },	    { "ah", 51 },      { "icmpv6", 58 }, { "ipv6-icmp", 58 }, { "eigrp", 88 }, { "ospf", 89 },
-	{ "pim", 103 },	    { "ipcomp", 108 }, { "comp", 108 },	 { "vrrp", 112 },     { "l2tp", 115 }, { "sctp", 132 },
+	{ "icmp", 1 },      { "igmp", 2 },     { "ipip", 4 },    { "ipencap", 4 },    { "tcp", 6 },    { "egp", 8 },
+	{ "igp", 9 },       { "udp", 17 },     { "dccp", 33 },   { "ipv6", 41 },      { "rsvp", 46 },  { "gre", 47 },
+	{ "esp", 50 },      { "ah", 51 },      { "icmpv6", 58 }, { "ipv6-icmp", 58 }, { "eigrp", 88 }, { "ospf", 89 },
+	{ "pim", 103 },     { "ipcomp", 108 }, { "comp", 108 },  { "vrrp", 112 },     { "l2tp", 115 }, { "sctp", 132 },
 	{ "udplite", 136 }, { NULL, 0 },
 };
 
@@ -75,41 +75,41 @@ static const struct named_number ports[] = {
 };
 
 static const struct named_number etypes[] = {
-	{ "ip", 0x0800 },     { "ip4", 0x0800 },   { "ipv4", 0x0800 },	{ "arp", 0x0806 },    { "rarp", 0x8035 },
-	{ "vlan", 0x8100 },   { "8021q", 0x8100 }, { "ip6", 0x86dd },	{ "ipv6", 0x86dd },   { "pppoe-disc", 0x8863 },
+	{ "ip", 0x0800 },     { "ip4", 0x0800 },   { "ipv4", 0x0800 },  { "arp", 0x0806 },    { "rarp", 0x8035 },
+	{ "vlan", 0x8100 },   { "8021q", 0x8100 }, { "ip6", 0x86dd },   { "ipv6", 0x86dd },   { "pppoe-disc", 0x8863 },
 	{ "pppoe", 0x8864 },  { "mpls", 0x8847 },  { "eapol", 0x888e }, { "8021ad", 0x88a8 }, { "lldp", 0x88cc },
 	{ "macsec", 0x88e5 }, { "ptp", 0x88f7 },   { NULL, 0 },
 };
 
 static const struct named_number icmp_types[] = {
-	{ "echo-reply", 0 },	       { "destination-unreachable", 3 },
-	{ "source-quench", 4 },	       { "redirect", 5 },
-	{ "echo-request", 8 },	       { "router-advertisement", 9 },
+	{ "echo-reply", 0 },           { "destination-unreachable", 3 },
+	{ "source-quench", 4 },        { "redirect", 5 },
+	{ "echo-request", 8 },         { "router-advertisement", 9 },
 	{ "router-solicitation", 10 }, { "time-exceeded", 11 },
 	{ "parameter-problem", 12 },   { "timestamp-request", 13 },
 	{ "timestamp-reply", 14 },     { "info-request", 15 },
-	{ "info-reply", 16 },	       { "address-mask-request", 17 },
+	{ "info-reply", 16 },          { "address-mask-request", 17 },
 	{ "address-mask-reply", 18 },  { NULL, 0 },
 };
 
 static const struct named_number icmpv6_types[] = {
 	{ "destination-unreachable", 1 }, { "packet-too-big", 2 },
-	{ "time-exceeded", 3 },		  { "parameter-problem", 4 },
-	{ "echo-request", 128 },	  { "echo-reply", 129 },
-	{ "mld-listener-query", 130 },	  { "mld-listener-report", 131 },
-	{ "mld-listener-done", 132 },	  { "mld-listener-reduction", 132 },
-	{ "nd-router-solicit", 133 },	  { "nd-router-advert", 134 },
-	{ "nd-neighbor-solicit", 135 },	  { "nd-neighbor-advert", 136 },
-	{ "nd-redirect", 137 },		  { "router-renumbering", 138 },
+	{ "time-exceeded", 3 },           { "parameter-problem", 4 },
+	{ "echo-request", 128 },          { "echo-reply", 129 },
+	{ "mld-listener-query", 130 },    { "mld-listener-report", 131 },
+	{ "mld-listener-done", 132 },     { "mld-listener-reduction", 132 },
+	{ "nd-router-solicit", 133 },     { "nd-router-advert", 134 },
+	{ "nd-neighbor-solicit", 135 },   { "nd-neighbor-advert", 136 },
+	{ "nd-redirect", 137 },           { "router-renumbering", 138 },
 	{ "ind-neighbor-solicit", 141 },  { "ind-neighbor-advert", 142 },
 	{ "mld2-listener-report", 143 },  { NULL, 0 },
 };
 
 static const struct named_number dscps[] = {
-	{ "cs0", 0 },	{ "be", 0 },	{ "df", 0 },	{ "cs1", 8 },	{ "cs2", 16 },	{ "cs3", 24 },	{ "cs4", 32 },
-	{ "cs5", 40 },	{ "cs6", 48 },	{ "cs7", 56 },	{ "af11", 10 }, { "af12", 12 }, { "af13", 14 }, { "af21", 18 },
+	{ "cs0", 0 },   { "be", 0 },    { "df", 0 },    { "cs1", 8 },   { "cs2", 16 },  { "cs3", 24 },  { "cs4", 32 },
+	{ "cs5", 40 },  { "cs6", 48 },  { "cs7", 56 },  { "af11", 10 }, { "af12", 12 }, { "af13", 14 }, { "af21", 18 },
 	{ "af22", 20 }, { "af23", 22 }, { "af31", 26 }, { "af32", 28 }, { "af33", 30 }, { "af41", 34 }, { "af42", 36 },
-	{ "af43", 38 }, { "va", 44 },	{ "ef", 46 },	{ "lephb", 1 }, { NULL, 0 },
+	{ "af43", 38 }, { "va", 44 },   { "ef", 46 },   { "lephb", 1 }, { NULL, 0 },
 };
 
 static const struct named_number tcp_flags[] = {
@@ -126,25 +126,25 @@ static const struct named_number nfprotos[] = {
 };
 
 static const struct named_number *const tables[TYPE_MAX] = {
-	[TYPE_PORT] = ports,	     [TYPE_PROTO] = protos,	   [TYPE_ETYPE] = etypes,
+	[TYPE_PORT] = ports,         [TYPE_PROTO] = protos,        [TYPE_ETYPE] = etypes,
 	[TYPE_ICMP] = icmp_types,    [TYPE_ICMPV6] = icmpv6_types, [TYPE_DSCP] = dscps,
-	[TYPE_TCPFLAGS] = tcp_flags, [TYPE_BOOL] = bools,	   [TYPE_NFPROTO] = nfprotos,
+	[TYPE_TCPFLAGS] = tcp_flags, [TYPE_BOOL] = bools,          [TYPE_NFPROTO] = nfprotos,
 };
 
 static const char *const type_names[TYPE_MAX] = {
-	[TYPE_INT] = "int",	[TYPE_ADDR] = "addr",	      [TYPE_MAC] = "mac",	  [TYPE_PORT] = "port",
-	[TYPE_PROTO] = "proto", [TYPE_ETYPE] = "etype",	      [TYPE_ICMP] = "icmp",	  [TYPE_ICMPV6] = "icmpv6",
-	[TYPE_DSCP] = "dscp",	[TYPE_TCPFLAGS] = "tcpflags", [TYPE_IFACE] = "iface",	  [TYPE_USER] = "user",
-	[TYPE_MARK] = "mark",	[TYPE_BOOL] = "bool",	      [TYPE_NFPROTO] = "nfproto",
+	[TYPE_INT] = "int",     [TYPE_ADDR] = "addr",         [TYPE_MAC] = "mac",         [TYPE_PORT] = "port",
+	[TYPE_PROTO] = "proto", [TYPE_ETYPE] = "etype",       [TYPE_ICMP] = "icmp",       [TYPE_ICMPV6] = "icmpv6",
+	[TYPE_DSCP] = "dscp",   [TYPE_TCPFLAGS] = "tcpflags", [TYPE_IFACE] = "iface",     [TYPE_USER] = "user",
+	[TYPE_MARK] = "mark",   [TYPE_BOOL] = "bool",         [TYPE_NFPROTO] = "nfproto",
 };
 
 static const struct {
 	const char *nft, *weir;
 } nft_types[] = {
-	{ "ipv4_addr", "addr" },   { "ipv6_addr", "addr" },	{ "ether_addr", "mac" }, { "inet_service", "port" },
-	{ "inet_proto", "proto" }, { "ether_type", "etype" },	{ "ifname", "iface" },	 { "iface_index", "iface" },
-	{ "icmp_type", "icmp" },   { "icmpv6_type", "icmpv6" }, { "uid", "user" },	 { "tcp_flag", "tcpflags" },
-	{ "nf_proto", "nfproto" }, { "integer", "int" },	{ "address", "addr" },	 { "ip", "addr" },
+	{ "ipv4_addr", "addr" },   { "ipv6_addr", "addr" },     { "ether_addr", "mac" }, { "inet_service", "port" },
+	{ "inet_proto", "proto" }, { "ether_type", "etype" },   { "ifname", "iface" },   { "iface_index", "iface" },
+	{ "icmp_type", "icmp" },   { "icmpv6_type", "icmpv6" }, { "uid", "user" },       { "tcp_flag", "tcpflags" },
+	{ "nf_proto", "nfproto" }, { "integer", "int" },        { "address", "addr" },   { "ip", "addr" },
 };
 
 const struct named_number *words_of(enum value_type type)
@@ -242,9 +242,9 @@ const char *words_unsupported(const char *word, size_t length, const char **ret_
 bool words_reserved(const char *word, size_t length)
 {
 	static const char *const words[] = {
-		"counter",   "log",	 "accept", "drop",    "redirect", "fwd",    "continue", "comment",
-		"name",	     "prefix",	 "to",	   "packets", "bytes",	  "hook",   "default",	"malformed",
-		"fragments", "counters", "filter", "set",     "test",	  "define", "include",	"rule",
+		"counter",   "log",      "accept", "drop",    "redirect", "fwd",    "continue", "comment",
+		"name",      "prefix",   "to",     "packets", "bytes",    "hook",   "default",  "malformed",
+		"fragments", "counters", "filter", "set",     "test",     "define", "include",  "rule",
 	};
 	const char *hint;
 

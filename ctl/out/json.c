@@ -14,7 +14,7 @@
 struct json_out {
 	struct out out;
 	json_t *open[DEPTH_MAX]; /* open[0] is the document, the others what is open in it; a reference each */
-	unsigned int depth;	 /* index of the innermost open one */
+	unsigned int depth;      /* index of the innermost open one */
 	json_t *problems;
 };
 

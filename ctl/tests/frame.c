@@ -12,8 +12,8 @@ static const uint8_t default_ipv4[2][4] = { { 192, 0, 2, 1 }, { 198, 51, 100, 1 
 static const uint8_t default_ipv6[2][16] = { { 0x20, 1, 0x0d, 0xb8, [15] = 1 }, { 0x20, 1, 0x0d, 0xb8, [15] = 2 } };
 
 static const uint8_t ext_number[EXT_MAX] = {
-	[EXT_HOP] = 0,	 [EXT_ROUTING] = 43, [EXT_DESTINATION] = 60, [EXT_MOBILITY] = 135,
-	[EXT_HIP] = 139, [EXT_SHIM6] = 140,  [EXT_AH] = 51,	     [EXT_FRAGMENT] = 44,
+	[EXT_HOP] = 0,   [EXT_ROUTING] = 43, [EXT_DESTINATION] = 60, [EXT_MOBILITY] = 135,
+	[EXT_HIP] = 139, [EXT_SHIM6] = 140,  [EXT_AH] = 51,          [EXT_FRAGMENT] = 44,
 };
 
 static void put(struct frame *f, const void *bytes, size_t n)

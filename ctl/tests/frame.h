@@ -48,23 +48,23 @@ struct frame_spec {
 	/* network */
 	int family; /* 0 and 4: IPv4; 6: IPv6; -1: not IP, only `payload` bytes behind the link header */
 	const uint8_t *saddr, *daddr;
-	uint8_t tos, ttl;	  /* ttl 0: 64 */
-	unsigned int options;	  /* IPv4: words */
+	uint8_t tos, ttl;         /* ttl 0: 64 */
+	unsigned int options;     /* IPv4: words */
 	unsigned int frag_offset; /* IPv4: units of 8 bytes */
-	bool more, dont;	  /* IPv4: flags */
+	bool more, dont;          /* IPv4: flags */
 	struct frame_exthdr {
 		enum frame_ext type;
-		uint8_t length;	  /* the header's length field; its bytes are there */
-		uint16_t frag;	  /* fragment header: offset << 3 | reserved | more */
+		uint8_t length;   /* the header's length field; its bytes are there */
+		uint16_t frag;    /* fragment header: offset << 3 | reserved | more */
 		uint8_t reserved; /* fragment header: the reserved byte */
 	} ext[FRAME_EXTS];
 	/* transport */
-	int proto;		  /* 0: TCP; -1: protocol number 0 */
-	uint16_t sport, dport;	  /* sport 0: 40000 */
-	uint8_t flags;		  /* 0: syn */
+	int proto;                /* 0: TCP; -1: protocol number 0 */
+	uint16_t sport, dport;    /* sport 0: 40000 */
+	uint8_t flags;            /* 0: syn */
 	unsigned int tcp_options; /* words */
-	uint8_t type, code;	  /* ICMP */
-	unsigned int payload;	  /* bytes of 0xa5 */
+	uint8_t type, code;       /* ICMP */
+	unsigned int payload;     /* bytes of 0xa5 */
 	/* ends */
 	unsigned int short_by; /* the IP packet lacks its last bytes and its lengths agree */
 	unsigned int cut_by;   /* the frame lacks its last bytes and the lengths lie */

@@ -16,7 +16,7 @@ struct writer {
 	FILE *out;
 	struct random *r;
 	const char *hooks; /* letters of FIELDS that the rules of this filter may use */
-	bool in_list;	   /* equal elements must be equal texts, so that put_list() finds them */
+	bool in_list;      /* equal elements must be equal texts, so that put_list() finds them */
 	bool list_names;   /* in a list: names where there are some */
 	unsigned int n_sets;
 	struct set_shape {
@@ -101,7 +101,7 @@ static uint32_t pick_number(struct writer *w, enum value_type type, unsigned int
 	case TYPE_PROTO:
 		return random_pick(w->r, pool_proto);
 	case TYPE_ETYPE:
-		return random_chance(w->r, 50)	 ? 0x0800
+		return random_chance(w->r, 50)   ? 0x0800
 		       : random_chance(w->r, 50) ? 0x86dd
 						 : random_pick(w->r, pool_etype);
 	case TYPE_ICMP:
@@ -309,7 +309,7 @@ static void put_set_element(struct writer *w, const void *what)
 
 static void put_set(struct writer *w, unsigned int number)
 {
-	static const enum value_type single[] = { TYPE_ADDR, TYPE_ADDR,	 TYPE_ADDR,  TYPE_ADDR, TYPE_PORT,
+	static const enum value_type single[] = { TYPE_ADDR, TYPE_ADDR,  TYPE_ADDR,  TYPE_ADDR, TYPE_PORT,
 						  TYPE_PORT, TYPE_PROTO, TYPE_MAC,   TYPE_ICMP, TYPE_IFACE,
 						  TYPE_DSCP, TYPE_ETYPE, TYPE_ICMPV6 };
 	static const enum value_type joined[] = { TYPE_ADDR, TYPE_ADDR, TYPE_PROTO, TYPE_PORT, TYPE_PORT, TYPE_MAC };
@@ -341,10 +341,10 @@ static bool field_allowed(const struct writer *w, enum field field)
 /* Fields that decide most packets come more often than the rest. */
 static enum field pick_field(struct writer *w)
 {
-	static const enum field usual[] = { FIELD_SADDR,     FIELD_DADDR,	 FIELD_IP_SADDR,  FIELD_IP_DADDR,
-					    FIELD_IP6_SADDR, FIELD_IP6_DADDR,	 FIELD_TCP_DPORT, FIELD_UDP_DPORT,
+	static const enum field usual[] = { FIELD_SADDR,     FIELD_DADDR,        FIELD_IP_SADDR,  FIELD_IP_DADDR,
+					    FIELD_IP6_SADDR, FIELD_IP6_DADDR,    FIELD_TCP_DPORT, FIELD_UDP_DPORT,
 					    FIELD_TCP_SPORT, FIELD_META_L4PROTO, FIELD_TH_DPORT,  FIELD_TCP_FLAGS,
-					    FIELD_ICMP_TYPE, FIELD_ICMPV6_TYPE,	 FIELD_VLAN_ID,	  FIELD_META_LENGTH };
+					    FIELD_ICMP_TYPE, FIELD_ICMPV6_TYPE,  FIELD_VLAN_ID,   FIELD_META_LENGTH };
 
 	if (strchr(w->hooks, 'E') && random_chance(w->r, 10))
 		return FIELD_META_SKUID;

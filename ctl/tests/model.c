@@ -7,7 +7,7 @@
 
 /* ---- the packet, as fields that are there or not ---- */
 
-#define MOST_TAGS	2
+#define MOST_TAGS       2
 #define MOST_EXTENSIONS 8
 
 enum { PROTO_ICMP = 1, PROTO_TCP = 6, PROTO_UDP = 17, PROTO_AH = 51, PROTO_ICMPV6 = 58, PROTO_SCTP = 132 };
@@ -22,15 +22,15 @@ struct packet {
 	const struct model_frame *frame;
 	unsigned int etype;
 	unsigned int n_tags, tag[MOST_TAGS];
-	size_t l3;	     /* where the network header starts */
-	size_t end;	     /* where the IP packet ends: what is behind it is padding */
+	size_t l3;           /* where the network header starts */
+	size_t end;          /* where the IP packet ends: what is behind it is padding */
 	unsigned int family; /* 4, 6, or 0: not IP */
 	struct fragment fragment;
 	bool has_fragment_header; /* IPv6 */
-	bool has_options;	  /* IPv4 */
-	bool has_extensions;	  /* IPv6 */
-	unsigned int proto;	  /* behind all extension headers */
-	bool has_transport;	  /* its header is in this packet */
+	bool has_options;         /* IPv4 */
+	bool has_extensions;      /* IPv6 */
+	unsigned int proto;       /* behind all extension headers */
+	bool has_transport;       /* its header is in this packet */
 	size_t l4;
 };
 
@@ -81,7 +81,7 @@ static bool is_extension(const struct packet *p, unsigned int proto)
 	if (p->family == 4)
 		return proto == PROTO_AH;
 	switch (proto) {
-	case 0:	  /* hop-by-hop */
+	case 0:   /* hop-by-hop */
 	case 43:  /* routing */
 	case 44:  /* fragment */
 	case 51:  /* authentication */

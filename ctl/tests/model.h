@@ -14,16 +14,16 @@
 #include "../../bpf/reasons.h"
 #include "../lang/policy.h"
 
-#define MODEL_NONE	(-1) /* no filter, no rule, no device */
+#define MODEL_NONE      (-1) /* no filter, no rule, no device */
 #define MODEL_ELSEWHERE (-2) /* a device that the policy does not name */
 
 struct model_frame {
 	enum policy_hook hook;
 	int device; /* number in policy.devices */
 	const uint8_t *bytes;
-	size_t length;	    /* bytes at hand */
+	size_t length;      /* bytes at hand */
 	size_t wire_length; /* bytes of the frame, at least `length` */
-	int iif;	    /* egress: number in policy.devices, MODEL_ELSEWHERE, or MODEL_NONE: made by this host */
+	int iif;            /* egress: number in policy.devices, MODEL_ELSEWHERE, or MODEL_NONE: made by this host */
 	uint32_t mark;
 	int64_t skuid; /* -1: no socket */
 };
@@ -43,9 +43,9 @@ struct model_count {
 /* Sums of what the packets did; arrays as long as the policy needs, see model_counters_new(). */
 struct model_counters {
 	struct model_count (*reason)[REASON_MAX]; /* per filter */
-	struct model_count **rule;		  /* per filter and rule: packets that it decided */
-	struct model_count **own;		  /* per filter and rule: its `counter` statement */
-	struct model_count *named;		  /* per policy.counters */
+	struct model_count **rule;                /* per filter and rule: packets that it decided */
+	struct model_count **own;                 /* per filter and rule: its `counter` statement */
+	struct model_count *named;                /* per policy.counters */
 	size_t n_filters;
 };
 

@@ -529,7 +529,7 @@ static void test_distance(void)
 		unsigned int distance;
 	} rows[] = {
 		{ "kitten", "sitting", 3 }, { "prot", "proto", 1 }, { "accpet", "accept", 1 }, { "", "drop", 4 },
-		{ "drop", "drop", 0 },	    { "ca", "abc", 3 },	    { "saddr", "daddr", 1 },
+		{ "drop", "drop", 0 },      { "ca", "abc", 3 },     { "saddr", "daddr", 1 },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
@@ -634,9 +634,9 @@ static void test_handles(void)
 /* Nothing here is meant to be good: it must end, and not crash. */
 static void test_monsters(void)
 {
-	static const char *const parts[] = { "{",   "}",	  "\"",		"1-", "a.",	    "$",
-					     "@a ", "\\\n",	  "filter a {", "(",  "tcp flags ", "define a = { ",
-					     "\r",  "\xff",	  "set s { ",	".",  " . ",	    "-",
+	static const char *const parts[] = { "{",   "}",          "\"",         "1-", "a.",         "$",
+					     "@a ", "\\\n",       "filter a {", "(",  "tcp flags ", "define a = { ",
+					     "\r",  "\xff",       "set s { ",   ".",  " . ",        "-",
 					     "|",   "test \"\" {" };
 	size_t length = 1 << 20;
 	char *text = malloc(length);
