@@ -154,7 +154,8 @@ def t_running_generation():
     capture = os.path.join(world.dir, "a.pcap")
     write_pcap(capture, [data for data, _ in PACKETS])
     ran = guard.weir("explain", "--device", "g0", "--hook", "xdp", "--json", capture)
-    equal("without --rules: the running ones", objects(ran), [line(n + 1, *said) for n, (_, said) in enumerate(PACKETS)])
+    for have, (n, (_, said)) in zip(objects(ran), enumerate(PACKETS, 1)):
+        equal("without --rules: the running ones: packet %d" % n, have, line(n, *said))
     equal("whose counters do not move", guard.weir("show", "--json").json, before)
 
 
