@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The smoke test, and the frames that this machine's kernel may lack devices for, on other kernels, each in a guest. WEIR_VM is the path of a runner, called as
-# `$WEIR_VM -k VERSION -- COMMAND`, whose guest sees this tree and returns the command's exit code.
+# The smoke test, and the frames that this machine's kernel may lack devices for, on other kernels, each in a guest.
+# WEIR_VM is the path of a runner, called as `$WEIR_VM -k VERSION -- COMMAND`, whose guest sees this tree and returns
+# the command's exit code.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 if [ -z "${WEIR_VM:-}" ] || [ ! -x "$WEIR_VM" ]; then

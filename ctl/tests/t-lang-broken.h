@@ -3,6 +3,8 @@
  * Broken rule files, each with the first line of what is said about it. F(...) puts a line into a filter, as its
  * line 2; T(...) a test behind a filter.
  */
+#pragma once
+
 #define F(rule) "filter f { hook ingress; device d; default drop\n" rule "\n}\n"
 #define T(test) "filter f { hook ingress; device d; default drop }\n" test
 

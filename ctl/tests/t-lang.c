@@ -98,14 +98,17 @@ static int by_name(const void *a, const void *b)
 static char **list(const char *directory, const char *prefix, const char *pattern, size_t *ret_n)
 {
 	DIR *d = opendir(directory);
-	char **names = NULL;
+	char **names = NULL, **grown;
 	struct dirent *entry;
 
 	*ret_n = 0;
 	while (d && (entry = readdir(d)) != NULL) {
 		if (fnmatch(pattern, entry->d_name, FNM_PERIOD))
 			continue;
-		names = realloc(names, (*ret_n + 1) * sizeof(*names));
+		grown = realloc(names, (*ret_n + 1) * sizeof(*names));
+		if (!grown)
+			abort();
+		names = grown;
 		if (asprintf(&names[(*ret_n)++], "%s%s", prefix, entry->d_name) < 0)
 			abort();
 	}
