@@ -19,10 +19,13 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PAGE = os.path.join(TOP, "docs", "map-abi.md")
 
 DEFINE = re.compile(r"#define (\w+)\s+(\S.*?)(?:\s*/\* (.*) \*/)?$")
-OPEN = re.compile(r"(enum|struct) (\w+) \{$")
-FIELD = re.compile(r"\t((?:struct |enum )?\w+) (\w+)((?:\[\w+\])*);(?:\s*/\* (.*) \*/)?$")
-NAME = re.compile(r"\t(\w+)(?: = [^,]+)?,?(?:\s*/\* (.*) \*/)?$")
-GROUP = re.compile(r"\t/\* (.*) \*/$")
+OPEN = re.compile(r"(enum|struct) (\w+) \{")
+# Members, wherever lines break. A comment on the member's own line belongs to it, any other to what follows.
+MEMBER = {
+    "struct": re.compile(r"((?:struct |enum )?\w+) (\w+)((?:\[\w+\])*);(?:[ \t]*/\*(.*?)\*/)?\s*", re.S),
+    "enum": re.compile(r"(\w+)(?: = \w+)?\s*(?:,|$|(?=/))(?:[ \t]*/\*(.*?)\*/)?\s*", re.S),
+}
+GROUP = re.compile(r"/\*(.*?)\*/\s*", re.S)
 MAP = re.compile(r"struct \{\n((?:\t.*\n)+)\} (\w+) __weak SEC\(\"\.maps\"\);")
 OUTER = re.compile(r"^SET_OUTER\((\w+), (\w+), (\w+), struct (\w+)\);", re.M)
 REASON = re.compile(r'X\((\w+), "([a-z-]+)", ([RMF]), "([^"]*)"\)')
@@ -37,6 +40,19 @@ def read(name):
 def comment_text(lines):
     """The words of a block comment: paragraphs, and indented lines as they stand."""
     return [re.sub(r"^ ?\*? ?", "", re.sub(r"\s*\*/$", "", re.sub(r"^\s*/\*", "", line))).rstrip() for line in lines]
+
+
+def members(kind, body):
+    """("member", ...) and ("group", comment) in order; None where something else stands between them."""
+    out, at = [], 0
+    while at < len(body):
+        member, group = MEMBER[kind].match(body, at), GROUP.match(body, at)
+        if not member and not group:
+            return None
+        words = (member or group).groups()
+        out.append(("member" if member else "group",) + words[:-1] + (" ".join((words[-1] or "").split()),))
+        at = (member or group).end()
+    return out
 
 
 def parse(text):
@@ -55,17 +71,12 @@ def parse(text):
                 at += 1
             comment = comment_text(lines[start:at + 1])
         elif OPEN.match(line):
-            kind, name = OPEN.match(line).groups()
-            members = []
-            at += 1
-            while lines[at] != "};":
-                member = (FIELD if kind == "struct" else NAME).match(lines[at])
-                group = GROUP.match(lines[at])
-                if not member and not group:
-                    fail()
-                members.append(("group", group.group(1)) if group else ("member",) + member.groups())
+            start = at
+            while not lines[at].endswith("};"):
                 at += 1
-            items.append((kind, name, comment, members))
+            kind, name = OPEN.match(line).groups()
+            body = "\n".join(lines[start:at + 1])
+            items.append((kind, name, comment, members(kind, body[body.index("{") + 1:-2].strip()) or fail()))
             comment = []
         elif line.startswith("static inline"):
             start = at
@@ -96,7 +107,8 @@ def ask(items):
         if item[0] == "define":
             asks.append('printf("%s %%llu\\n", (unsigned long long)(%s));' % (item[2], item[2]))
         elif item[0] == "enum":
-            asks += ['printf("%s %%llu\\n", (unsigned long long)%s);' % (m[1], m[1]) for m in item[3] if m[0] == "member"]
+            asks += ['printf("%s %%llu\\n", (unsigned long long)%s);' % (m[1], m[1])
+                     for m in item[3] if m[0] == "member"]
         elif item[0] == "struct":
             asks.append('printf("%s %%zu\\n", sizeof(struct %s));' % (item[1], item[1]))
             asks += ['printf("%s.%s %%zu %%zu\\n", offsetof(struct %s, %s), sizeof(((struct %s *)0)->%s));' %
@@ -137,9 +149,9 @@ def table(heads, rows):
            ["| " + " | ".join(row) + " |" for row in rows] + [""]
 
 
-def fields(name, members, numbers):
+def fields(name, body, numbers):
     rows, end = [], 0
-    for member in members:
+    for member in body:
         if member[0] == "group":
             rows.append(("", "", "", "", cell(member[1] + ":")))
             continue
