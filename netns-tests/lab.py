@@ -360,7 +360,8 @@ def clean_up():
         worlds[-1].close()
 
 
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(each, lambda number, _: sys.exit(128 + number))  # through atexit: clean_up()
 
 
 # ---- sending and counting ----
