@@ -249,6 +249,7 @@ struct control {
 	__u32 n_refs;
 	__u32 n_counters;
 	__u32 n_manifest; /* bytes of one half of the manifest */
+	__u64 programs;   /* hash of the BPF object that was loaded: another one replaces the programs */
 };
 
 struct counter {
@@ -293,6 +294,6 @@ _Static_assert(sizeof(struct lookup) == 108, "lookup");
 _Static_assert(sizeof(struct filter_head) == 20, "filter_head");
 _Static_assert(sizeof(struct binding) == 8, "binding");
 _Static_assert(sizeof(struct tables_head) % 8 == 0, "what follows the head is aligned");
-_Static_assert(sizeof(struct control) == 40, "control");
+_Static_assert(sizeof(struct control) == 48, "control");
 _Static_assert((int)KEY_WORDS <= (int)KEY_MAX, "key words");
 _Static_assert(sizeof(struct event) % 8 == 0, "event");

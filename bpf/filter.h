@@ -8,7 +8,7 @@
 
 static __always_inline bool reason_is_malformed(__u32 reason)
 {
-	return reason >= REASON_TRUNCATED && reason <= REASON_CHAIN_LENGTH;
+	return (__u32)REASONS_MALFORMED >> (reason & 31) & 1;
 }
 
 /* NULL: the device has no filter on this hook. */

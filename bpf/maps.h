@@ -35,7 +35,7 @@ struct {
 	__uint(value_size, sizeof(struct tables_head));
 } tables __weak SEC(".maps");
 
-/* Two halves again, for the command alone: the sources of the generation as JSON behind a length. */
+/* Two halves again, for the command alone: the sources of the generation as JSON text, ended by a zero. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);

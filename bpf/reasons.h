@@ -33,3 +33,15 @@ enum reason {
 #undef X
 		REASON_MAX
 };
+
+/* Reasons of kind M, one bit each. */
+#define REASON_KIND_R 0u
+#define REASON_KIND_M 1u
+#define REASON_KIND_F 0u
+enum reasons_malformed {
+#define X(name, json, kind, text) | REASON_KIND_##kind << REASON_##name
+	REASONS_MALFORMED = 0 REASONS(X)
+#undef X
+	};
+
+_Static_assert((int)REASON_MAX <= 31, "a bit a reason");

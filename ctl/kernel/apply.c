@@ -165,7 +165,7 @@ static int compile(struct stage *s)
 	return compile_policy(&s->image, &input, s->diag);
 }
 
-/* Room for the new generation: a first instance, a larger one, or the one that is there. */
+/* Room for the new generation: a first instance, the one that is there, or one that is larger or of newer programs. */
 static int make_room(struct stage *s)
 {
 	struct capacity need = { s->image->n_nodes, s->image->n_refs, s->counters->n, strlen(s->manifest) + 1 };
@@ -174,7 +174,8 @@ static int make_room(struct stage *s)
 	char from[600], to[600];
 	int r;
 
-	if (root->instance && capacity_holds(&root->instance->memory.capacity, &need))
+	if (root->instance && capacity_holds(&root->instance->memory.capacity, &need) &&
+	    root->instance->memory.control->programs == load_programs_hash())
 		return 0;
 	if (root->instance) {
 		const struct capacity *have = &root->instance->memory.capacity;

@@ -4,7 +4,8 @@
  * can never leave one behind that has none:
  *
  *   xdp-link-IFINDEX   a BPF link, XDP in the driver      xdp-gen-IFINDEX    the same in the stack's generic hook
- *   xdp-disp-IFINDEX   a component of libxdp's dispatcher (the program is pinned); xdp-dispg: generic
+ *   xdp-disp-IFINDEX   a component of libxdp's dispatcher, found there by our control map; the file itself is only a
+ *                      note, made before the component is put in place (xdp-dispg: generic)
  *   tci-tcx-IFINDEX    a TCX link, ingress (tce: egress)
  *   tci-cls-IFINDEX    a filter on clsact (the program is pinned, before it is attached)
  *   tci-clsq-IFINDEX   the same, and the qdisc is ours too
@@ -37,6 +38,19 @@ static const char *const hook_names[HOOK_MAX] = { "xdp", "tci", "tce" };
 static void pin_path(char path[600], const struct weir_root *root, const char *name)
 {
 	snprintf(path, 600, "%s/links/%s", root->path, name);
+}
+
+/* A program's file as a note of where it is attached; replaces one of the same name in one step. */
+static int pin_note(const struct weir_root *root, const char *name, int program)
+{
+	char path[600], fresh[600];
+	int r;
+
+	pin_path(path, root, name);
+	pin_path(fresh, root, "note");
+	unlink(fresh);
+	r = bpf_obj_pin(program, fresh);
+	return r ? r : rename(fresh, path) ? -errno : 0;
 }
 
 static bool pin_parse(struct pin *pin, const char *name)
@@ -139,8 +153,7 @@ static int cls_add(const struct weir_root *root, enum hook hook, uint32_t ifinde
 		return diag_errno(diag, -r, "cannot add a clsact qdisc to '%s' (%s)", device, load_log_tail());
 	snprintf(name, sizeof(name), "%s-%s-%u", hook_names[hook], r == 0 ? "clsq" : "cls", ifindex);
 	pin_path(path, root, name);
-	unlink(path);
-	r = bpf_obj_pin(program, path);
+	r = pin_note(root, name, program);
 	if (r == 0)
 		r = cls_set(ifindex, hook, program, true);
 	if (r) {
@@ -185,8 +198,71 @@ static int tc_add(const struct weir_root *root, enum hook hook, uint32_t ifindex
 
 /* ---- XDP through libxdp's dispatcher ---- */
 
-static int dispatcher_add(const struct weir_root *root, const struct instance *instance, uint32_t ifindex, bool generic,
-			  const char *name, struct diag *diag)
+static uint32_t map_id(int fd)
+{
+	struct bpf_map_info info = { 0 };
+	uint32_t length = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(fd, &info, &length) ? 0 : info.id;
+}
+
+static bool program_uses(uint32_t program, uint32_t map)
+{
+	uint32_t maps[32] = { 0 }, length;
+	struct bpf_prog_info info = { .map_ids = (uintptr_t)maps, .nr_map_ids = 32 };
+	int fd = bpf_prog_get_fd_by_id(program);
+	bool uses = false;
+
+	length = sizeof(info);
+	if (fd < 0)
+		return false;
+	if (bpf_obj_get_info_by_fd(fd, &info, &length) == 0)
+		for (uint32_t i = 0; i < info.nr_map_ids && i < 32; i++)
+			uses |= maps[i] == map;
+	close(fd);
+	return uses;
+}
+
+/* The component of this instance on an interface's dispatcher; NULL: none. *ret_mp is the caller's to close. */
+static struct xdp_program *dispatcher_find(struct xdp_multiprog **ret_mp, uint32_t ifindex,
+					   const struct instance *instance)
+{
+	struct xdp_program *program = NULL;
+	uint32_t control = map_id(instance->control);
+
+	*ret_mp = xdp_multiprog__get_from_ifindex(ifindex);
+	if (libxdp_get_error(*ret_mp)) {
+		*ret_mp = NULL;
+		return NULL;
+	}
+	while ((program = xdp_multiprog__next_prog(program, *ret_mp)))
+		if (control && program_uses(xdp_program__id(program), control))
+			break;
+	return program;
+}
+
+static bool dispatcher_holds(uint32_t ifindex, const struct instance *instance)
+{
+	struct xdp_multiprog *mp;
+	bool found = instance && dispatcher_find(&mp, ifindex, instance);
+
+	if (instance)
+		xdp_multiprog__close(mp);
+	return found;
+}
+
+static int dispatcher_remove(uint32_t ifindex, const struct instance *instance)
+{
+	struct xdp_multiprog *mp;
+	struct xdp_program *program = dispatcher_find(&mp, ifindex, instance);
+	int r = program ? xdp_program__detach(program, ifindex, xdp_multiprog__attach_mode(mp), 0) : 0;
+
+	xdp_multiprog__close(mp);
+	return r;
+}
+
+/* May be done again: a component that is there stays. */
+static int dispatcher_add(const struct instance *instance, uint32_t ifindex, bool generic, struct diag *diag)
 {
 	struct shared_maps shared = { .events = instance->events,
 				      .control = instance->control,
@@ -194,11 +270,12 @@ static int dispatcher_add(const struct weir_root *root, const struct instance *i
 				      .manifest = instance->manifest,
 				      .counters = instance->counters,
 				      .counter_base = instance->counter_base };
-	struct weir_bpf *bpf;
 	struct xdp_program *program;
-	char path[600];
+	struct weir_bpf *bpf;
 	int r;
 
+	if (dispatcher_holds(ifindex, instance))
+		return 0;
 	memcpy(shared.set, instance->set, sizeof(shared.set));
 	r = load_open(&bpf, &instance->memory.capacity, LOAD_XDP_ONLY, &shared, diag);
 	if (r)
@@ -208,58 +285,10 @@ static int dispatcher_add(const struct weir_root *root, const struct instance *i
 	if (r == 0) {
 		xdp_program__set_run_prio(program, 10); /* before programs that do not say (50) */
 		r = xdp_program__attach(program, ifindex, generic ? XDP_MODE_SKB : XDP_MODE_NATIVE, 0);
-		if (r == 0) {
-			pin_path(path, root, name);
-			unlink(path);
-			r = bpf_obj_pin(xdp_program__fd(program), path);
-			if (r)
-				xdp_program__detach(program, ifindex, generic ? XDP_MODE_SKB : XDP_MODE_NATIVE, 0);
-		}
 		xdp_program__close(program);
 	}
 	load_close(bpf);
 	return r;
-}
-
-static uint32_t program_id(int fd)
-{
-	struct bpf_prog_info info = { 0 };
-	uint32_t length = sizeof(info);
-
-	return bpf_obj_get_info_by_fd(fd, &info, &length) ? 0 : info.id;
-}
-
-/* Takes the component with this program off the dispatcher of an interface. */
-static int dispatcher_remove(uint32_t ifindex, uint32_t id)
-{
-	struct xdp_multiprog *mp = xdp_multiprog__get_from_ifindex(ifindex);
-	struct xdp_program *program = NULL;
-	int r = 0;
-
-	if (libxdp_get_error(mp))
-		return 0;
-	while ((program = xdp_multiprog__next_prog(program, mp))) {
-		if (xdp_program__id(program) == id) {
-			r = xdp_program__detach(program, ifindex, xdp_multiprog__attach_mode(mp), 0);
-			break;
-		}
-	}
-	xdp_multiprog__close(mp);
-	return r;
-}
-
-static bool dispatcher_holds(uint32_t ifindex, uint32_t id)
-{
-	struct xdp_multiprog *mp = xdp_multiprog__get_from_ifindex(ifindex);
-	struct xdp_program *program = NULL;
-	bool found = false;
-
-	if (libxdp_get_error(mp))
-		return false;
-	while (!found && (program = xdp_multiprog__next_prog(program, mp)))
-		found = xdp_program__id(program) == id;
-	xdp_multiprog__close(mp);
-	return found;
 }
 
 /* ---- XDP ---- */
@@ -280,6 +309,12 @@ static int xdp_busy(uint32_t ifindex, const char *device, bool force, struct dia
 	return -EBUSY;
 }
 
+static void xdp_detach_any(uint32_t ifindex)
+{
+	bpf_xdp_detach(ifindex, 0, NULL);
+	bpf_xdp_detach(ifindex, XDP_FLAGS_SKB_MODE, NULL);
+}
+
 static int xdp_add_alone(const struct weir_root *root, uint32_t ifindex, const char *device, bool generic, bool force,
 			 struct diag *diag)
 {
@@ -289,8 +324,7 @@ static int xdp_add_alone(const struct weir_root *root, uint32_t ifindex, const c
 
 	link = bpf_link_create(root->instance->program[HOOK_XDP], ifindex, BPF_XDP, &opts);
 	if (link < 0 && (errno == EBUSY || errno == EEXIST) && force) {
-		bpf_xdp_detach(ifindex, 0, NULL);
-		bpf_xdp_detach(ifindex, XDP_FLAGS_SKB_MODE, NULL);
+		xdp_detach_any(ifindex);
 		link = bpf_link_create(root->instance->program[HOOK_XDP], ifindex, BPF_XDP, &opts);
 	}
 	if (link < 0 && (errno == EBUSY || errno == EEXIST))
@@ -312,29 +346,38 @@ static int xdp_add_alone(const struct weir_root *root, uint32_t ifindex, const c
 	return r ? diag_errno(diag, -r, "cannot pin the link of '%s'", device) : 0;
 }
 
+static bool xdp_is_free(uint32_t ifindex)
+{
+	DECLARE_LIBBPF_OPTS(bpf_xdp_query_opts, query);
+
+	return bpf_xdp_query(ifindex, 0, &query) == 0 && !query.prog_id && !query.drv_prog_id && !query.skb_prog_id;
+}
+
 static int xdp_add(const struct weir_root *root, uint32_t ifindex, const char *device, bool generic, bool force,
 		   struct diag *diag)
 {
-	DECLARE_LIBBPF_OPTS(bpf_xdp_query_opts, query);
-	char name[64];
+	char name[64], path[600];
 	int r;
 
 	if (!kernel_has_dispatcher())
 		return xdp_add_alone(root, ifindex, device, generic, force, diag);
 	load_log_reset();
 	snprintf(name, sizeof(name), "xdp-%s-%u", generic ? "dispg" : "disp", ifindex);
-	r = dispatcher_add(root, root->instance, ifindex, generic, name, diag);
-	if (r == -EBUSY || r == -EEXIST) {
-		if (!force)
-			return xdp_busy(ifindex, device, force, diag);
-		bpf_xdp_detach(ifindex, 0, NULL);
-		bpf_xdp_detach(ifindex, XDP_FLAGS_SKB_MODE, NULL);
-		r = dispatcher_add(root, root->instance, ifindex, generic, name, diag);
+	r = pin_note(root, name, root->instance->program[HOOK_XDP]);
+	if (r == 0)
+		r = dispatcher_add(root->instance, ifindex, generic, diag);
+	if ((r == -EBUSY || r == -EEXIST) && force) {
+		xdp_detach_any(ifindex);
+		r = dispatcher_add(root->instance, ifindex, generic, diag);
 	}
 	if (r == 0)
 		return 0;
+	pin_path(path, root, name);
+	unlink(path);
+	if (r == -EBUSY || r == -EEXIST)
+		return xdp_busy(ifindex, device, force, diag);
 	/* The dispatcher did not work out: alone, if nobody is there. */
-	if (bpf_xdp_query(ifindex, 0, &query) == 0 && !query.prog_id && !query.drv_prog_id && !query.skb_prog_id)
+	if (xdp_is_free(ifindex))
 		return xdp_add_alone(root, ifindex, device, generic, force, diag);
 	return diag_errno(diag, -r, "cannot attach to '%s' beside the programs that are there (%s)", device,
 			  load_log_tail());
@@ -357,12 +400,9 @@ int attach_remove(const struct weir_root *root, const struct pin *pin, struct di
 	if (is_clsact(pin)) {
 		r = cls_remove(pin);
 	} else if (is_dispatcher(pin)) {
-		fd = bpf_obj_get(path);
-		if (fd >= 0) {
-			load_log_reset();
-			r = dispatcher_remove(pin->ifindex, program_id(fd));
-			close(fd);
-		}
+		load_log_reset();
+		if (root->instance)
+			r = dispatcher_remove(pin->ifindex, root->instance);
 	} else {
 		fd = bpf_obj_get(path);
 		if (fd >= 0) {
@@ -383,27 +423,23 @@ int attach_move(const struct weir_root *root, const struct pin *pin, const struc
 	pin_path(path, root, pin->name);
 	if (is_clsact(pin)) {
 		r = cls_set(pin->ifindex, pin->hook, to->program[pin->hook], true);
-		if (r == 0) {
-			unlink(path);
-			r = bpf_obj_pin(to->program[pin->hook], path);
-		}
+		if (r == 0)
+			r = pin_note(root, pin->name, to->program[pin->hook]);
+	} else if (is_dispatcher(pin)) {
+		/* Both are in the chain for a moment: the same rules twice, packets counted twice, none judged wrong. */
+		load_log_reset();
+		r = dispatcher_add(to, pin->ifindex, is(pin, "dispg"), diag);
+		if (r == 0 && root->instance)
+			r = dispatcher_remove(pin->ifindex, root->instance);
+		if (r == 0)
+			r = pin_note(root, pin->name, to->program[pin->hook]);
 	} else {
 		fd = bpf_obj_get(path);
 		if (fd < 0)
 			return errno == ENOENT ? 0 : diag_errno(diag, errno, "cannot open '%s'", path);
-		if (is_dispatcher(pin)) {
-			/* Both are in the chain for a moment: the same rules twice, packets counted twice, none judged wrong. */
-			uint32_t id = program_id(fd);
-
-			load_log_reset();
-			r = dispatcher_add(root, to, pin->ifindex, is(pin, "dispg"), pin->name, diag);
-			if (r == 0)
-				r = dispatcher_remove(pin->ifindex, id);
-		} else {
-			r = bpf_link_update(fd, to->program[pin->hook], NULL);
-			if (r == -ENOLINK || r == -ENODEV) /* the interface is gone, and the link with it */
-				r = 0;
-		}
+		r = bpf_link_update(fd, to->program[pin->hook], NULL);
+		if (r == -ENOLINK || r == -ENODEV) /* the interface is gone, and the link with it */
+			r = 0;
 		close(fd);
 	}
 	return r ? diag_errno(diag, -r, "cannot replace the program on interface %u (%s)", pin->ifindex,
@@ -431,7 +467,7 @@ bool attach_alive(const struct weir_root *root, const struct pin *pin)
 		cls_hook(&h, pin->ifindex, pin->hook);
 		alive = bpf_tc_query(&h, &opts) == 0;
 	} else if (is_dispatcher(pin)) {
-		alive = dispatcher_holds(pin->ifindex, program_id(fd));
+		alive = dispatcher_holds(pin->ifindex, root->instance);
 	} else if (bpf_obj_get_info_by_fd(fd, &info, &length) == 0) {
 		alive = info.xdp.ifindex ==
 			pin->ifindex; /* of a TCX link, too, this is the first word behind the type */

@@ -163,6 +163,7 @@ int instance_create(struct instance **ret, const char *root, unsigned int number
 			.n_refs = capacity->n_refs,
 			.n_counters = capacity->n_counters,
 			.n_manifest = capacity->n_manifest,
+			.programs = load_programs_hash(),
 		};
 		snprintf(directory, sizeof(directory), "%s/%u-new", root, number);
 		directory_remove(directory);

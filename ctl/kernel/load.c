@@ -104,6 +104,18 @@ void load_close(struct weir_bpf *bpf)
 	weir_bpf__destroy(bpf);
 }
 
+uint64_t load_programs_hash(void)
+{
+	uint64_t hash = 0xcbf29ce484222325u;
+	const uint8_t *bytes;
+	size_t n;
+
+	bytes = weir_bpf__elf_bytes(&n);
+	for (size_t i = 0; i < n; i++)
+		hash = (hash ^ bytes[i]) * 0x100000001b3u;
+	return hash;
+}
+
 static int reuse(struct bpf_map *map, int fd)
 {
 	return fd < 0 ? 0 : bpf_map__reuse_fd(map, fd);

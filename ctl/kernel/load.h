@@ -38,6 +38,8 @@ extern const struct shared_maps shared_none;
 int load_open(struct weir_bpf **ret, const struct capacity *capacity, unsigned int flags,
 	      const struct shared_maps *shared, struct diag *diag);
 void load_close(struct weir_bpf *bpf);
+/* Of the object inside this command. */
+uint64_t load_programs_hash(void);
 
 /* The shared memory of the three mmapable maps. */
 struct memory {
