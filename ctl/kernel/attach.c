@@ -315,11 +315,28 @@ static void xdp_detach_any(uint32_t ifindex)
 	bpf_xdp_detach(ifindex, XDP_FLAGS_SKB_MODE, NULL);
 }
 
+/*
+ * Why the driver refuses: links do not say, netlink does. libbpf passes the words on to its log; if the
+ * driver takes the program this time, it is taken off again.
+ */
+static void driver_words(int program, uint32_t ifindex, uint32_t mode, char words[256])
+{
+	const char *mark = "Kernel error message: ", *at;
+
+	*words = 0;
+	load_log_reset();
+	if (bpf_xdp_attach(ifindex, program, mode | XDP_FLAGS_UPDATE_IF_NOEXIST, NULL) == 0)
+		bpf_xdp_detach(ifindex, mode, NULL);
+	at = strstr(load_log_tail(), mark);
+	if (at)
+		snprintf(words, 256, "%s", at + strlen(mark));
+}
+
 static int xdp_add_alone(const struct weir_root *root, uint32_t ifindex, const char *device, bool generic, bool force,
 			 struct diag *diag)
 {
 	DECLARE_LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE);
-	char path[600], name[64];
+	char path[600], name[64], words[256];
 	int link, r;
 
 	link = bpf_link_create(root->instance->program[HOOK_XDP], ifindex, BPF_XDP, &opts);
@@ -330,11 +347,14 @@ static int xdp_add_alone(const struct weir_root *root, uint32_t ifindex, const c
 	if (link < 0 && (errno == EBUSY || errno == EEXIST))
 		return xdp_busy(ifindex, device, force, diag);
 	if (link < 0) {
-		r = diag_errno(diag, errno, "cannot attach to '%s' in %s mode", device, generic ? "generic" : "native");
+		r = -errno;
+		driver_words(root->instance->program[HOOK_XDP], ifindex, opts.flags, words);
+		diag_errno(diag, -r, "cannot attach to '%s' in %s mode%s%s", device, generic ? "generic" : "native",
+			   *words ? ": " : "", words);
 		if (!generic)
 			diag_hint(diag,
-				  "the driver has no XDP, or not with this MTU or these features (`ethtool -k %s`, "
-				  "kernel log); `hook ingress generic` or `hook ingress tc` work with any driver",
+				  "`hook ingress generic` or `hook ingress tc` work with any driver; a smaller MTU, or "
+				  "features off (`ethtool -K %s`), may let the driver take it",
 				  device);
 		return r;
 	}
