@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 """What an apply keeps, what it changes, and what it refuses."""
+import json
+import os
 import subprocess
 
 from frame import HERE, THERE, frame
@@ -139,6 +141,23 @@ def t_growth():
     equal("rule 20,001 took its frame", wait(lambda: Counters(g.guard).rule(place)), 1)
     ran = g.apply(rules("udp dport 7 counter seven drop"))
     equal("and back to one", (ran.code, g.passes(8), g.passes(7), Counters(g.guard).named("seven")), (0, True, False, 3))
+
+
+def t_other_programs():
+    g = Gate()
+    text = rules("udp dport 7 drop")
+    g.apply(text, expect=0)
+    g.passes(7)
+    control = os.path.join(g.world.root, "1", "control")
+    ran = subprocess.run(["bpftool", "-j", "map", "dump", "pinned", control], capture_output=True, text=True, check=True)
+    value = json.loads(ran.stdout)[0]["value"]
+    value[40] = hex(int(value[40], 16) ^ 0xFF)  # struct control: the hash of the programs
+    subprocess.run(["bpftool", "map", "update", "pinned", control, "key", *["0"] * 4, "value", *value], check=True)
+    check("programs of another build are replaced, though the rules are the same", not g.passes(7) and
+          "unchanged" not in g.apply(text, expect=0).out and os.path.isdir(os.path.join(g.world.root, "2")))
+    check("the old ones are gone", not os.path.exists(os.path.join(g.world.root, "1")))
+    equal("the new ones judge, and the count goes on", (g.passes(7), Counters(g.guard).rule("gate.rules:3")), (False, 3))
+    check("once is enough", "unchanged" in g.apply(text, expect=0).out)
 
 
 def t_two_weirs():

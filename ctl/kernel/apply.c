@@ -393,7 +393,7 @@ static bool same_sources(const struct policy *a, const struct policy *b)
 	return true;
 }
 
-/* The same files, the same sets, the same interfaces, and every attachment in place. */
+/* The same files, sets, interfaces and programs, and every attachment in place. */
 static bool nothing_to_do(struct stage *s)
 {
 	const struct running *running = root_running(s->root);
@@ -402,6 +402,7 @@ static bool nothing_to_do(struct stage *s)
 	size_t n;
 
 	if (!running || !same_sources(s->policy, running->policy) || s->result->sets_loaded ||
+	    s->root->instance->memory.control->programs != load_programs_hash() ||
 	    s->policy->n_devices != running->policy->n_devices ||
 	    memcmp(s->devices, running->devices, s->policy->n_devices * sizeof(*s->devices)))
 		return false;
