@@ -225,18 +225,16 @@ static int load_sets(struct stage *s)
 	return r;
 }
 
+/* Numbers that were in use before and are given out again. A first instance has only zeros. */
 static int clear_fresh_counters(struct stage *s)
 {
-	int cpus = libbpf_num_possible_cpus();
-	struct counter *zero = calloc(cpus > 0 ? cpus : 1, sizeof(*zero));
-	int r = zero ? 0 : -ENOMEM;
+	const struct instance *instance = s->root->instance;
+	int r = 0;
 
-	for (size_t i = 0; i < s->fresh.n && r == 0 && root_running(s->root); i++) {
-		r = bpf_map_update_elem(s->root->instance->counters, &s->fresh.at[i], zero, BPF_ANY);
-		if (r == 0)
-			r = bpf_map_update_elem(s->root->instance->counter_base, &s->fresh.at[i], zero, BPF_ANY);
-	}
-	free(zero);
+	if (root_running(s->root))
+		r = counters_clear(instance->counters, s->fresh.at, s->fresh.n);
+	if (r == 0 && root_running(s->root))
+		r = counters_clear(instance->counter_base, s->fresh.at, s->fresh.n);
 	return r ? diag_errno(s->diag, -r, "cannot clear counters") : 0;
 }
 

@@ -33,8 +33,9 @@ void instance_close(struct instance *instance);
 int instance_remove(const char *root, const char *name);
 int directory_remove(const char *path);
 
-/* runner.c */
+/* counters.c: fd is the counters map (a per-CPU array), or for counters_clear() also the array of bases */
 int counters_sum(int fd, uint32_t first, uint32_t n, struct counter *ret);
+int counters_clear(int fd, const uint32_t *numbers, size_t n);
 
 /* wait.c: returns when every packet that could still read the old half is through */
 int wait_for_packets(struct diag *diag);

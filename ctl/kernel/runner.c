@@ -151,18 +151,6 @@ static int runner_load_sets(struct runner *runner, const struct policy *policy, 
 	return r;
 }
 
-static int counters_clear(int fd, uint32_t n)
-{
-	int cpus = libbpf_num_possible_cpus();
-	struct counter *zero = calloc(cpus > 0 ? cpus : 1, sizeof(*zero));
-	int r = zero ? 0 : -ENOMEM;
-
-	for (uint32_t i = 0; i < n && r == 0; i++)
-		r = bpf_map_update_elem(fd, &i, zero, BPF_ANY);
-	free(zero);
-	return r;
-}
-
 static uint32_t counters_in_use(const struct image *image, const struct policy *policy)
 {
 	uint32_t n = 1;
@@ -197,7 +185,7 @@ int runner_load(struct runner *runner, const struct policy *policy, const struct
 		return r;
 	if (counters > runner->counted)
 		runner->counted = counters;
-	r = counters_clear(bpf_map__fd(runner->bpf->maps.counters), runner->counted);
+	r = counters_clear(bpf_map__fd(runner->bpf->maps.counters), NULL, runner->counted);
 	if (r)
 		return diag_errno(diag, -r, "cannot clear counters");
 	memory_write_half(&runner->memory, (control->generation + 1) & 1, image);
@@ -242,26 +230,6 @@ int runner_run(struct runner *runner, const struct runner_frame *frame, struct r
 				       .redirect = trace->redirect,
 				       .steps = trace->steps };
 	return 0;
-}
-
-int counters_sum(int fd, uint32_t first, uint32_t n, struct counter *ret)
-{
-	int cpus = libbpf_num_possible_cpus();
-	struct counter *each = calloc(cpus > 0 ? cpus : 1, sizeof(*each));
-	int r = each ? 0 : -ENOMEM;
-
-	for (uint32_t i = 0; i < n && r == 0; i++) {
-		uint32_t number = first + i;
-
-		r = bpf_map_lookup_elem(fd, &number, each);
-		ret[i] = (struct counter){ 0 };
-		for (int cpu = 0; cpu < cpus && r == 0; cpu++) {
-			ret[i].packets += each[cpu].packets;
-			ret[i].bytes += each[cpu].bytes;
-		}
-	}
-	free(each);
-	return r;
 }
 
 int runner_counters(struct runner *runner, uint32_t first, uint32_t n, struct counter *ret)
