@@ -22,7 +22,7 @@ static bool parse_counter(struct parser *p, struct rule *rule)
 	bool named;
 
 	parser_next(p);
-	named = parser_accept_word(p, "name");
+	named = parser_accept_word(p, "name") || p->tok.kind == T_STRING;
 	name = p->tok;
 	if (named && name.kind != T_WORD && name.kind != T_STRING)
 		return parser_expected(p, "the counter's name");
