@@ -55,12 +55,38 @@ static int set_full(const struct set *set, struct diag *diag)
 	return -ENOSPC;
 }
 
-int root_set_add(struct weir_root *root, const struct set *set, const struct element *elements, size_t n,
-		 struct set_change *ret, struct diag *diag)
+static int add_key(int fd, const void *key, struct set_change *change)
+{
+	uint32_t one = 1;
+	int r = bpf_map_update_elem(fd, key, &one, BPF_NOEXIST);
+
+	/* Tries before 6.13 overwrite instead: there a prefix that was in counts as added. */
+	if (r == -EEXIST) {
+		change->unchanged++;
+		return 0;
+	}
+	change->added += r == 0;
+	return r;
+}
+
+static int delete_key(int fd, const void *key, struct set_change *change)
+{
+	int r = bpf_map_delete_elem(fd, key);
+
+	if (r == -ENOENT) {
+		change->unchanged++;
+		return 0;
+	}
+	change->deleted += r == 0;
+	return r;
+}
+
+/* Each element in place, one after the other. */
+static int edit(struct weir_root *root, const struct set *set, const struct element *elements, size_t n,
+		int (*one)(int, const void *, struct set_change *), struct set_change *ret, struct diag *diag)
 {
 	struct set_image image = { 0 };
 	struct inner inner;
-	uint32_t one = 1;
 	int r = keys_of(&image, root, set, elements, n, diag);
 
 	memset(ret, 0, sizeof(*ret));
@@ -70,55 +96,26 @@ int root_set_add(struct weir_root *root, const struct set *set, const struct ele
 		set_image_clear(&image);
 		return r;
 	}
-	for (int map = 0; map < SET_MAP_MAX && r == 0; map++) {
-		for (size_t i = 0; i < image.n[map] && r == 0; i++) {
-			const void *key = key_at(&image, map, i);
-
-			r = bpf_map_update_elem(inner.fd[map], key, &one, BPF_NOEXIST);
-			/* Tries before 6.13 overwrite instead: there a prefix that was in counts as added. */
-			if (r == -EEXIST) {
-				ret->unchanged++;
-				r = 0;
-			} else if (r == 0) {
-				ret->added++;
-			}
-		}
-	}
+	for (int map = 0; map < SET_MAP_MAX && r == 0; map++)
+		for (size_t i = 0; i < image.n[map] && r == 0; i++)
+			r = one(inner.fd[map], key_at(&image, map, i), ret);
 	inner_close(&inner);
 	set_image_clear(&image);
 	if (r == -E2BIG || r == -ENOSPC)
 		return set_full(set, diag);
-	return r ? diag_errno(diag, -r, "cannot add to set '%s'", set->name) : 0;
+	return r ? diag_errno(diag, -r, "cannot change set '%s'", set->name) : 0;
+}
+
+int root_set_add(struct weir_root *root, const struct set *set, const struct element *elements, size_t n,
+		 struct set_change *ret, struct diag *diag)
+{
+	return edit(root, set, elements, n, add_key, ret, diag);
 }
 
 int root_set_del(struct weir_root *root, const struct set *set, const struct element *elements, size_t n,
 		 struct set_change *ret, struct diag *diag)
 {
-	struct set_image image = { 0 };
-	struct inner inner;
-	int r = keys_of(&image, root, set, elements, n, diag);
-
-	memset(ret, 0, sizeof(*ret));
-	if (r == 0)
-		r = inner_open(&inner, set, root->instance->set, root->running.set_slot[set->number], diag);
-	if (r) {
-		set_image_clear(&image);
-		return r;
-	}
-	for (int map = 0; map < SET_MAP_MAX && r == 0; map++) {
-		for (size_t i = 0; i < image.n[map] && r == 0; i++) {
-			r = bpf_map_delete_elem(inner.fd[map], key_at(&image, map, i));
-			if (r == -ENOENT) {
-				ret->unchanged++;
-				r = 0;
-			} else if (r == 0) {
-				ret->deleted++;
-			}
-		}
-	}
-	inner_close(&inner);
-	set_image_clear(&image);
-	return r ? diag_errno(diag, -r, "cannot delete from set '%s'", set->name) : 0;
+	return edit(root, set, elements, n, delete_key, ret, diag);
 }
 
 /*
