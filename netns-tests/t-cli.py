@@ -148,6 +148,10 @@ def t_bpffs():
     mode = os.stat(other).st_mode & 0o777
     equal("the root is its owner's alone", oct(mode), oct(0o700))
     equal("down there", guard.weir("down", "--bpffs", other).code, 0)
+    # `ip netns exec` hides /sys/fs/bpf: what would be mounted and pinned there ends with the command
+    ran = subprocess.run(["ip", "netns", "exec", guard.name, WEIR, "--bpffs", world.root, "apply", good],
+                         capture_output=True, text=True)
+    check("where pins would not last, nothing is applied", ran.returncode == 1 and "nsenter" in ran.stderr, ran.stderr)
 
 
 main()

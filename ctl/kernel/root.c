@@ -2,21 +2,17 @@
 /* The pinned state of one weir: a directory on bpffs, root's alone, locked while a command works on it. */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
 
+#include "bpffs.h"
 #include "root.h"
-
-#define BPFFS "/sys/fs/bpf"
 
 const struct instance *root_instance(const struct weir_root *root)
 {
@@ -33,21 +29,13 @@ const struct running *root_running(const struct weir_root *root)
 	return root->running.policy ? &root->running : NULL;
 }
 
-static bool on_bpffs(const char *path)
-{
-	struct statfs fs;
-
-	return statfs(path, &fs) == 0 && (unsigned long)fs.f_type == BPF_FS_MAGIC;
-}
-
 static int make_directory(const char *path, struct diag *diag)
 {
 	char parent[256];
 	char *slash;
 
-	if (!strncmp(path, BPFFS "/", strlen(BPFFS) + 1) && !on_bpffs(BPFFS) &&
-	    mount("bpf", BPFFS, "bpf", 0, "mode=0700"))
-		return diag_errno(diag, errno, "cannot mount bpffs at " BPFFS);
+	if (bpffs_mount(path, diag))
+		return -EIO;
 	if (mkdir(path, 0700) && errno != EEXIST) {
 		int error = errno;
 
@@ -71,7 +59,7 @@ static int check_owner(int fd, const char *path, struct diag *diag)
 
 	if (fstat(fd, &st))
 		return diag_errno(diag, errno, "cannot look at '%s'", path);
-	if (!on_bpffs(path)) {
+	if (!bpffs_holds(path)) {
 		diag_errno(diag, EINVAL, "'%s' is not on a BPF file system", path);
 		diag_hint(diag, "name a directory below " BPFFS ", or mount one: mount -t bpf bpf DIR");
 		return -EINVAL;
@@ -97,7 +85,7 @@ static int lock(struct weir_root *root, enum root_mode mode, struct diag *diag)
 			return r;
 		root->lock = open(root->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (root->lock < 0 && errno == ENOENT)
-			return -ENOENT;
+			return bpffs_check(root->path, diag) ? -EXDEV : -ENOENT;
 		if (root->lock < 0)
 			return diag_errno(diag, errno, "cannot open '%s'", root->path);
 		r = check_owner(root->lock, root->path, diag);
