@@ -33,7 +33,7 @@ struct guard_test {
 
 /* Everything a condition asks for, ready for emission, for boxes and for the covering check. */
 struct meaning {
-	struct guard_test guard[16];
+	struct guard_test guard[CONCAT_MAX * 2];
 	size_t n_guards;
 	bool ports;            /* and KEY_L4 is TCP, UDP or SCTP */
 	struct place place[2]; /* [1]: the IPv6 half of a family-neutral address */

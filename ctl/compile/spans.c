@@ -28,7 +28,7 @@ static int span_compare(const void *a, const void *b, void *words)
 int spans_add(struct spans *spans, const struct span *span)
 {
 	if (spans->n == spans->capacity) {
-		size_t capacity = spans->capacity ? spans->capacity * 2 : 4;
+		size_t capacity = spans->capacity ? spans->capacity * 2 : 1; /* most conditions have one */
 		struct span *at = realloc(spans->at, capacity * sizeof(*at));
 
 		if (!at)
