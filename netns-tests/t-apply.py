@@ -127,6 +127,21 @@ def t_device_comes_back():
     equal("down works with a device gone", (g.guard.weir("down").code, g.passes(7)), (0, True))
 
 
+def t_device_of_a_set_comes_back():
+    g = Gate(devices=2)
+    text = 'set doors { type iface; "g0", "g1" }\n' + rules("iif @doors udp dport 7 drop")
+    g.apply(text, expect=0)
+    before = g.guard.weir("set", "list", "doors", expect=0).out
+    g.guard.ip("link", "del", "g1")
+    ran = g.guard.weir("set", "list", "doors")
+    check("gone: listed without a crash", ran.code == 0 and '"g0"' in ran.out, ran)
+    g.guard.ip("link", "add", "g1", "index", "777", "type", "veth", "peer", "name", "g1far")
+    ran = g.apply(text, expect=0)
+    check("made anew: an apply takes its new number", "1 loaded" in ran.out, ran)
+    equal("the set lists it", g.guard.weir("set", "list", "doors", expect=0).out, before)
+    equal("and finds it", g.guard.weir("set", "test", "doors", "g1").code, 0)
+
+
 def t_growth():
     g = Gate()
     g.apply(rules("udp dport 7 counter seven drop"), expect=0)

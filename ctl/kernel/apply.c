@@ -116,6 +116,30 @@ static bool same_types(const struct set *a, const struct set *b)
 	return a->n_types == b->n_types && !memcmp(a->type, b->type, a->n_types * sizeof(a->type[0]));
 }
 
+static uint32_t running_ifindex(const struct running *running, const char *name)
+{
+	for (size_t i = 0; i < running->policy->n_devices; i++)
+		if (!strcmp(running->policy->devices[i], name))
+			return running->devices[i].ifindex;
+	return 0;
+}
+
+/* Interfaces stand in a set by number: one that was made anew has another. */
+static bool same_interfaces(const struct stage *s, const struct set *set)
+{
+	for (size_t i = 0; i < set->n_elements; i++) {
+		for (unsigned int part = 0; part < set->n_types; part++) {
+			uint32_t device = set->elements[i].part[part].lo.w[0];
+
+			if (set->type[part] == TYPE_IFACE &&
+			    s->devices[device].ifindex !=
+				    running_ifindex(root_running(s->root), s->policy->devices[device]))
+				return false;
+		}
+	}
+	return true;
+}
+
 /*
  * A set keeps its elements, what `weir set` did to them included, as long as the file says the same of it;
  * a set without content in the file belongs to `weir set` alone.
@@ -138,7 +162,8 @@ static int choose_slots(struct stage *s)
 		const struct set *before = running_set(running, set->name, &old);
 
 		if (before && same_types(set, before) && set->size == before->size &&
-		    (set->has_content ? before->has_content && set->digest == before->digest : true)) {
+		    (!set->has_content ||
+		     (before->has_content && set->digest == before->digest && same_interfaces(s, set)))) {
 			s->slots[i] = running->set_slot[old];
 			s->result->sets_kept++;
 			continue;

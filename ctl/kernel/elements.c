@@ -364,6 +364,15 @@ static int compare_elements(const void *a, const void *b, void *n_parts)
 	return 0;
 }
 
+/* An interface that is gone left its number behind, which no packet comes by and no name stands for. */
+static bool has_names(const struct set *set, const struct range *parts)
+{
+	for (unsigned int i = 0; i < set->n_types; i++)
+		if (set->type[i] == TYPE_IFACE && parts[i].lo.w[0] == UINT32_MAX)
+			return false;
+	return true;
+}
+
 int root_set_list(struct weir_root *root, const struct set *set, struct range **ret, size_t *ret_n, struct diag *diag)
 {
 	unsigned int n_parts = set->n_types;
@@ -387,10 +396,11 @@ int root_set_list(struct weir_root *root, const struct set *set, struct range **
 		grown = realloc(ranges, (n + n_keys + 1) * n_parts * sizeof(*ranges));
 		if (grown) {
 			ranges = grown;
-			for (size_t i = 0; i < n_keys; i++)
+			for (size_t i = 0; i < n_keys; i++) {
 				key_ranges(root, set, map, (const char *)keys + i * set_key_bytes(map),
-					   ranges + (n + i) * n_parts);
-			n += n_keys;
+					   ranges + n * n_parts);
+				n += has_names(set, ranges + n * n_parts);
+			}
 		} else {
 			r = -ENOMEM;
 		}

@@ -253,6 +253,12 @@ int recover(struct weir_root *root, struct diag *diag)
 		snprintf(path, sizeof(path), "%s/%u", root->path, found.current);
 		r = instance_open(&root->instance, path, found.current, diag);
 	}
+	if (r == 0 && found.ready && root->instance) {
+		/* What is left to do is done to interfaces by number: only where those numbers hold. */
+		r = root_reload(root, diag);
+		if (r == 0)
+			r = root_check_netns(root, diag);
+	}
 	if (r == 0 && found.ready) {
 		snprintf(path, sizeof(path), "%s/%u-ready", root->path, found.ready);
 		r = instance_open(&ready, path, found.ready, diag);
@@ -273,7 +279,8 @@ int recover(struct weir_root *root, struct diag *diag)
 		return r;
 	}
 	r = root_reload(root, diag);
-	if (r == 0 && root->instance->memory.control->settled != root->instance->memory.control->generation)
+	if (r == 0 && root->instance->memory.control->settled != root->instance->memory.control->generation &&
+	    root->contents->netns == netns_number())
 		r = tidy(root, diag);
 	return r;
 }
