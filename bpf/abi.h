@@ -167,6 +167,36 @@ struct set_tuple_key {
 	__u32 word[TUPLE_WORDS]; /* unused words zero */
 };
 
+/*
+ * The pool: lines of 64 bytes in one array. Sets of one type without timeout or counters have their
+ * elements there, in up to four tables, each a region of its own; line 0 is never used. Packets read, the
+ * command writes through mmap: each element changes with one aligned store that readers see whole.
+ */
+struct line {
+	__u64 word[8];
+};
+
+enum set_table {
+	TABLE_WORD,        /* exact values of one word */
+	TABLE_WORD_PREFIX, /* prefixes of one word */
+	TABLE_QUAD,        /* exact values of four words */
+	TABLE_QUAD_PREFIX, /* prefixes of four words */
+	SET_TABLE_MAX
+};
+
+struct table {
+	__u32 first; /* line in the pool; 0: there is no such table, nothing is in it */
+	__u32 lines; /* of the region */
+	__u32 size;  /* what it means is the kind's */
+	__u8 kind;   /* the same */
+	__u8 bits;   /* the same */
+	__u16 pad;
+};
+
+struct set_head {
+	struct table table[SET_TABLE_MAX];
+};
+
 /* How a packet is looked up in a set before the walk: lookup n of a filter decides bit n of KEY_SETS. */
 enum lookup_kind {
 	LOOKUP_ADDR,  /* word[0] is the address: KEY_SADDR0 or KEY_DADDR0; the family picks the maps */
@@ -227,6 +257,7 @@ struct tables_head {
 	struct binding binding[HOOK_MAX][BINDINGS_MAX];
 	struct filter_head filter[FILTERS_MAX];
 	struct lookup lookup[LOOKUPS_MAX];
+	struct set_head set[SET_SLOTS]; /* per slot: the set's tables in the pool */
 };
 
 /* What is fixed when the programs are loaded (read-only data, so that the verifier prunes by it). */
@@ -291,6 +322,8 @@ struct event {
 
 _Static_assert(sizeof(struct node) == 24, "node");
 _Static_assert(sizeof(struct lookup) == 108, "lookup");
+_Static_assert(sizeof(struct line) == 64, "line");
+_Static_assert(sizeof(struct set_head) == 64, "set_head");
 _Static_assert(sizeof(struct filter_head) == 20, "filter_head");
 _Static_assert(sizeof(struct binding) == 8, "binding");
 _Static_assert(sizeof(struct tables_head) % 8 == 0, "what follows the head is aligned");

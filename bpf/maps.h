@@ -86,6 +86,18 @@ SET_OUTER(set_quad, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, struct set_quad_key);
 SET_OUTER(set_quad_lpm, BPF_MAP_TYPE_LPM_TRIE, BPF_F_NO_PREALLOC, struct set_quad_lpm_key);
 SET_OUTER(set_tuple, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, struct set_tuple_key);
 
+/*
+ * The pool of lines (abi.h): the tables of sets. Writer: apply and `set`, through mmap. Reader: packets.
+ * A region that is full is laid out anew, larger, by a new generation; a pool that is full by a larger instance.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 64);
+	__type(key, __u32);
+	__type(value, struct line);
+} lines __weak SEC(".maps");
+
 /* struct event. Writer: packets that meet a `log`. Reader: watch. Full: the event is lost and counted. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
