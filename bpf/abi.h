@@ -61,6 +61,8 @@ enum key_word {
 	KEY_DPORT,
 	KEY_TCPFLAGS, /* as in byte 13 of the TCP header */
 	KEY_ICMP,     /* type << 8 | code */
+	KEY_PORTS,    /* source port << 16 | destination port; ICMP: KEY_ICMP */
+	KEY_CLASS,    /* CLASS_* bits */
 	KEY_WORDS,
 	KEY_MAX = 64 /* a power of two, so that a mask bounds any index */
 };
@@ -75,40 +77,58 @@ enum key_word {
 #define PRESENT_LATER    (1u << 5) /* a part that is not the first: no transport header */
 #define PRESENT_SKUID    (1u << 6) /* a full socket owns the packet */
 #define PRESENT_LINK     (1u << 7) /* an Ethernet header is there */
+#define PRESENT_PORTS    (1u << 8) /* a TCP, UDP or SCTP header is there */
+
+/* Bits of KEY_CLASS, made from the words above once the sets are looked up. */
+#define CLASS_PROTO        0 /* 8 bits: KEY_PROTO */
+#define CLASS_L4           8 /* the transport header is in this packet: KEY_L4 is KEY_PROTO */
+#define CLASS_PORTS        9 /* and has ports: TCP, UDP, SCTP */
+#define CLASS_NEXTHDR      10 /* 8 bits: KEY_NEXTHDR */
+#define CLASS_SETS         18 /* the first lookups of the filter, as in KEY_SETS0 */
+#define CLASS_SETS_BITS    14
 
 /*
- * The program of a generation: nodes that a packet walks from its filter's root.
+ * The rules of a generation: an array of nodes of 32 bytes and an array of references between them.
  *
- *   NODE_TEST     (key[word] & mask) in [lo, hi] ? go to yes : go to no
- *   NODE_LIST     go through the rule list that starts at refs[lo]
- *   NODE_COUNT    add the packet to counter lo, go to yes
- *   NODE_LOG      send an event with prefix number lo for rule hi, go to yes
- *   NODE_VERDICT  end: verdict `word`, reason mask, rule lo, counter hi, redirect to ifindex yes
+ * For each family a filter has an index over its rules. A packet goes from fork to fork (NODE_HASH4, _HASH6,
+ * _WORD, _LIST); each one names the few rules that the packet's fields could match, which are compared in
+ * full (NODE_RULE4, _RULE6), and a `side`: the fork that holds what did not fit here, which is visited
+ * afterwards. Rules stand in the array in the order of the file, so the lowest node number that matches is
+ * the first match. Each fork knows the lowest rule in it and the lowest one on the sides behind it: the walk
+ * passes by and ends as soon as nothing earlier can win.
  *
- * A filter whose rules do not go well into one tree has several, walked one after the other. The first
- * match of each is only a candidate; the lowest rule number wins:
+ * What the comparison of a rule cannot say is a program of further nodes:
  *
- *   NODE_CANDIDATE  rule lo matched: if it is the lowest so far, node yes is what to do in the end; go to no
- *   NODE_BEFORE     rule lo comes before the best candidate ? go to yes : go to no
- *   NODE_FINISH     go to what the best candidate does; without one, to yes
+ *   NODE_TEST       (key[word] & mask) in [lo, hi] ? go to yes : go to no
+ *   NODE_COUNT      add the packet to counter lo, go to yes
+ *   NODE_LOG        send an event with prefix number lo for rule hi, go to yes
+ *   NODE_CANDIDATE  all of the rule matched: if it is the lowest so far, node yes is what it does
+ *   NODE_VERDICT    end: verdict `word`, reason mask, rule lo, counter hi, redirect to ifindex yes
  *
- * NODE_NEXT as a target means the next entry of the current list. The compiler ends each list with
- * the filter's default verdict, so a list never runs off its end. Numbers of later operations
- * (limit, connection state, reject) follow behind NODE_FINISH.
+ * Node 0 is NODE_END: the search is over, what the best rule does comes next. Node 1 is NODE_RESUME: the
+ * rule did not match, the search goes on. Rules that do something before their last condition, or do not
+ * decide, are eager: they have an index of their own, which is searched for the lowest one before the best
+ * of the others, again and again until there is none.
  */
 enum node_op {
-	NODE_TEST,
+	NODE_END,
+	NODE_RESUME,
+	NODE_RULE4,
+	NODE_RULE6, /* takes two nodes: struct node_quad is the second */
+	NODE_HASH4,
+	NODE_HASH6, /* takes two nodes: struct node_quad is the second */
+	NODE_WORD,
 	NODE_LIST,
+	NODE_TEST,
 	NODE_COUNT,
 	NODE_LOG,
-	NODE_VERDICT,
 	NODE_CANDIDATE,
-	NODE_BEFORE,
-	NODE_FINISH,
+	NODE_VERDICT,
 	NODE_OP_MAX
 };
 
-#define NODE_NEXT           0xffffffffu
+#define AT_END              0u
+#define AT_RESUME           1u
 #define COUNTER_NONE        0xffffffffu
 #define COUNTER_EVENTS_LOST 0 /* `log` events that found the ring buffer full; the first counter of all */
 #define RULE_NONE           0xffffffffu
@@ -122,10 +142,94 @@ struct node {
 	__u32 hi;
 	__u32 yes;
 	__u32 no;
+	__u32 pad2[2];
 };
 
+#define RULE_VERDICT 3u        /* bits: enum verdict, where `more` is a counter */
+#define RULE_ACTION  (1u << 2) /* `more` is the node of what the rule does */
+#define RULE_PROGRAM (1u << 3) /* `more` is the node of what else must hold */
+
+/* A comparison of addresses, ports and class. IPv4: shift 32 is any address. */
+struct node_rule {
+	__u8 op;
+	__u8 flags;        /* RULE_* */
+	__u8 saddr_shift;  /* low bits that may differ; IPv6: of the upper half, 0 to 64 */
+	__u8 daddr_shift;
+	__u32 saddr;       /* IPv6: the shifts of the lower halves, saddr's in the low byte, daddr's in the next */
+	__u32 daddr;
+	__u16 sport_lo;
+	__u16 sport_hi;
+	__u16 dport_lo;    /* ICMP: type << 8 | code */
+	__u16 dport_hi;
+	__u32 class;       /* KEY_CLASS & class_mask */
+	__u32 class_mask;
+	__u32 more;        /* counter number or COUNTER_NONE; a node with RULE_ACTION or RULE_PROGRAM */
+};
+
+/* The upper and lower halves of two IPv6 addresses (of a rule) or masks (of a fork), host order. */
+struct node_quad {
+	__u64 saddr[2];
+	__u64 daddr[2];
+};
+
+/*
+ * A fork. NODE_HASH4 and _HASH6 hash masked fields (node_hash()), NODE_WORD one word of the key: the result
+ * picks one of 1 << bits buckets of four references; the one with the right tag is taken. NODE_LIST takes
+ * the list at `base`.
+ */
+struct node_fork {
+	__u8 op;
+	__u8 bits;
+	__u8 proto;  /* 0xff: the protocol is hashed, 0: not. NODE_WORD: enum key_word */
+	__u8 seed;
+	__u32 base;  /* first reference; of buckets a multiple of four */
+	__u32 side;  /* the fork to go on with */
+	__u32 low;   /* lowest rule here, sides not counted */
+	__u32 rest;  /* lowest rule on all sides from here on */
+	__u32 saddr_mask; /* NODE_WORD: the word's mask */
+	__u32 daddr_mask;
+	__u32 ports_mask; /* source port << 16 | destination port */
+};
+
+/* A reference: the number of a node, 0 none. In a bucket with a tag; lists end with 0. */
+#define REF_NODE      0x00ffffffu
+#define REF_LIST      0x01000000u /* the number is that of the list's first reference */
+#define REF_TAG_SHIFT 25
+#define REF_BUCKET    4u
+
+/* A bijection of 64 bits that spreads (after M. Stafford's mixers). */
+static inline __attribute__((always_inline)) __u64 node_mix(__u64 h)
+{
+	h ^= h >> 32;
+	h *= 0x9fb21c651e98df25u;
+	return h ^ h >> 29;
+}
+
+/* Fields already masked; IPv6 addresses folded by node_fold(). ports: source << 16 | destination. */
+static inline __attribute__((always_inline)) __u64 node_hash(__u64 saddr, __u64 daddr, __u32 ports, __u32 proto, __u8 seed)
+{
+	return node_mix(saddr * 0x9e3779b97f4a7c15u + daddr * 0xc2b2ae3d27d4eb4fu +
+			(ports | (__u64)(proto | (__u32)seed << 8) << 32) * 0x165667b19e3779f9u);
+}
+
+static inline __attribute__((always_inline)) __u64 node_fold(__u64 upper, __u64 lower)
+{
+	return upper ^ (lower * 0xd6e8feb86659fd93u >> 7) ^ lower << 31;
+}
+
+static inline __attribute__((always_inline)) __u32 node_tag(__u64 hash)
+{
+	return hash >> 8 & 0x7f;
+}
+
+/* bits of at most 24 */
+static inline __attribute__((always_inline)) __u32 node_bucket(__u64 hash, __u32 bits)
+{
+	return hash >> 32 >> (32 - bits);
+}
+
 /* Steps of one walk: WALK_INLINE without a call, then up to WALK_CHUNKS calls of WALK_INLINE each. */
-#define WALK_INLINE 16
+#define WALK_INLINE 24
 #define WALK_CHUNKS 65536
 #define WALK_MAX    (WALK_INLINE * (WALK_CHUNKS + 1))
 
@@ -217,6 +321,9 @@ struct lookup {
 	__u32 wmask[TUPLE_WORDS]; /* of a tuple: mask of each word, before the shift */
 };
 
+/* Which index of a filter judges a packet. */
+enum family { FAMILY_IPV4, FAMILY_IPV6, FAMILY_OTHER, FAMILY_MAX };
+
 #define LOOKUPS_PER_FILTER 64
 #define LOOKUPS_MAX        1024
 #define FILTERS_MAX        64
@@ -225,7 +332,8 @@ struct lookup {
 #define FILTER_NEEDS_SKUID (1u << 0)
 
 struct filter_head {
-	__u32 root;     /* first node */
+	__u32 root[FAMILY_MAX];  /* first node of the search; 0: there are no rules */
+	__u32 eager[FAMILY_MAX]; /* the same for eager rules */
 	__u32 counters; /* first of REASON_MAX counters, one a reason */
 	__u32 lookups;  /* first lookup */
 	__u16 n_lookups;
@@ -233,7 +341,8 @@ struct filter_head {
 	__u8 fragments;        /* enum verdict; see fragments_judged */
 	__u8 fragments_judged; /* 1: rules first, `fragments` where none decides; 0: `fragments` at once */
 	__u8 flags;            /* FILTER_* */
-	__u16 pad;
+	__u8 fallback;         /* enum verdict, where no rule decides */
+	__u8 pad;
 };
 
 /* Which filter a device has. Slot: binding_slot(). An empty slot has ifindex 0. */
@@ -301,6 +410,7 @@ struct trace {
 	__u32 verdict;  /* enum verdict */
 	__u32 reason;   /* enum reason */
 	__u32 rule;     /* number in the filter's rule list, or RULE_NONE */
+	__u32 node;     /* where rule is RULE_NONE: the rule's node, or 0 */
 	__u32 filter;   /* number of the filter, or RULE_NONE where the device has none */
 	__u32 redirect; /* ifindex */
 	__u32 steps;
@@ -320,11 +430,14 @@ struct event {
 	__u32 pad;
 };
 
-_Static_assert(sizeof(struct node) == 24, "node");
+_Static_assert(sizeof(struct node) == 32, "node");
+_Static_assert(sizeof(struct node_rule) == 32, "node_rule");
+_Static_assert(sizeof(struct node_quad) == 32, "node_quad");
+_Static_assert(sizeof(struct node_fork) == 32, "node_fork");
 _Static_assert(sizeof(struct lookup) == 108, "lookup");
 _Static_assert(sizeof(struct line) == 64, "line");
 _Static_assert(sizeof(struct set_head) == 64, "set_head");
-_Static_assert(sizeof(struct filter_head) == 20, "filter_head");
+_Static_assert(sizeof(struct filter_head) == 40, "filter_head");
 _Static_assert(sizeof(struct binding) == 8, "binding");
 _Static_assert(sizeof(struct tables_head) % 8 == 0, "what follows the head is aligned");
 _Static_assert(sizeof(struct control) == 48, "control");

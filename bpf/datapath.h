@@ -25,6 +25,7 @@ static __always_inline void datapath_begin(struct hook_ctx *ctx, struct scratch 
 	s->verdict = VERDICT_DROP;
 	s->reason = REASON_TABLE;
 	s->rule = RULE_NONE;
+	s->node = 0;
 	s->redirect = 0;
 	s->l3 = 0;
 	s->end = 0;
@@ -63,6 +64,7 @@ static __always_inline enum verdict datapath_end(struct scratch *s, __u32 filter
 		trace.verdict = s->verdict;
 		trace.reason = s->reason;
 		trace.rule = s->rule;
+		trace.node = s->node;
 		trace.filter = filter;
 		trace.redirect = s->redirect;
 		trace.steps = s->steps;

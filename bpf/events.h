@@ -18,7 +18,7 @@ __weak __noinline int event_log(__u32 prefix, __u32 rule)
 		return 0;
 	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 	if (!event) {
-		counter_add(COUNTER_EVENTS_LOST, s->length);
+		counter_add(s, COUNTER_EVENTS_LOST);
 		return 0;
 	}
 	event->time_ns = bpf_ktime_get_ns();

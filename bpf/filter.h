@@ -54,5 +54,5 @@ static __always_inline void filter_settle(struct scratch *s, const struct filter
 		s->verdict = reason_is_malformed(reason) ? filter->malformed : VERDICT_DROP;
 		s->rule = RULE_NONE;
 	}
-	counter_add(filter->counters + reason, s->length);
+	counter_add(s, filter->counters + reason);
 }

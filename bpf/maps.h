@@ -116,9 +116,7 @@ struct scratch {
 	__u32 end;     /* offset behind the IP packet: padding does not count */
 	__u32 half;    /* generation & 1 */
 	__u32 filter;  /* number of the filter */
-	__u32 current; /* walk: node to visit, or NODE_NEXT */
-	__u32 cursor;  /* walk: next entry of the rule list */
-	__u32 done;    /* walk: a verdict or a failure was met */
+	__u32 done;    /* a verdict or a failure was met */
 	__u32 verdict; /* enum verdict */
 	__u32 reason;  /* enum reason */
 	__u32 rule;
@@ -127,9 +125,24 @@ struct scratch {
 	__u32 steps;
 	__u32 ifindex;
 	__u32 nought; /* always 0, which the verifier does not know */
-	__u32 best;   /* walk: lowest rule among the candidates, or RULE_NONE */
-	__u32 action; /* walk: what the best candidate does */
-	__u32 pad;
+	__u32 node;     /* of the rule that decided, where `rule` does not say it; else 0 */
+	/* of the walk through the rules (classify.h) */
+	__u32 current;      /* node to visit */
+	__u32 cursor;       /* next reference of the list that current came from; 0: none */
+	__u32 side;         /* fork to go on with behind it */
+	__u32 rest;         /* lowest rule there */
+	__u32 best;         /* lowest rule so far, or RULE_NONE */
+	__u32 candidate;    /* the rule whose program runs */
+	__u32 action;       /* the best rule, or the node of what it does */
+	__u32 eager;        /* root of the eager rules */
+	__u32 round;        /* enum round */
+	__u32 floor;        /* the last one of them that was done */
+	__u32 bound;        /* the best of the other rules */
+	__u32 bound_action; /* and what it does */
+	__u32 fallback;     /* enum verdict */
+	__u32 counter;      /* of the rule that decided, or COUNTER_NONE */
+	__u32 number;       /* key of a lookup */
+	struct node_quad quad; /* the IPv6 addresses again */
 	__u64 generation;
 	__u8 header[64]; /* a copy of a header that is not in the frame's linear part */
 };

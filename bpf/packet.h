@@ -285,6 +285,7 @@ static __always_inline enum reason packet_parse_transport(struct hook_ctx *ctx, 
 		reason = packet_parse_tcp(ctx, s, cut);
 		if (reason != REASON_RULE)
 			return reason;
+		s->key[KEY_PRESENT] |= PRESENT_PORTS;
 	} else {
 		header = cursor_at(ctx, s, s->l3, UDP_BYTES);
 		if (!header)
@@ -294,6 +295,7 @@ static __always_inline enum reason packet_parse_transport(struct hook_ctx *ctx, 
 		} else {
 			s->key[KEY_SPORT] = load_be16(header);
 			s->key[KEY_DPORT] = load_be16(header + 2);
+			s->key[KEY_PRESENT] |= PRESENT_PORTS;
 		}
 	}
 	s->key[KEY_L4] = proto;

@@ -15,14 +15,20 @@ _Static_assert((int)HOOK_XDP == (int)POLICY_XDP && (int)HOOK_TC_INGRESS == (int)
 struct work {
 	struct meaning **meanings; /* per rule: one per item */
 	struct meaning *pool;
-	size_t n_pool;
+	size_t n_pool, most_items;
 	struct box *boxes;
+	struct areas areas[FAMILY_MAX];
+	bool *settled[2]; /* per item of one rule: for this family, and for the one before */
 };
 
 static void work_clear(struct work *work)
 {
 	for (size_t i = 0; i < work->n_pool; i++)
 		meaning_clear(&work->pool[i]);
+	for (int family = 0; family < FAMILY_MAX; family++)
+		free(work->areas[family].at);
+	free(work->settled[0]);
+	free(work->settled[1]);
 	free(work->pool);
 	free(work->meanings);
 	free(work->boxes);
@@ -32,12 +38,17 @@ static int work_begin(struct work *work, const struct filter *filter)
 {
 	size_t items = 0;
 
-	for (size_t i = 0; i < filter->n_rules; i++)
+	for (size_t i = 0; i < filter->n_rules; i++) {
 		items += filter->rules[i].n_items;
+		if (filter->rules[i].n_items > work->most_items)
+			work->most_items = filter->rules[i].n_items;
+	}
 	work->pool = calloc(items + 1, sizeof(*work->pool));
 	work->meanings = calloc(filter->n_rules + 1, sizeof(*work->meanings));
 	work->boxes = calloc(filter->n_rules + 1, sizeof(*work->boxes));
-	if (!work->pool || !work->meanings || !work->boxes)
+	work->settled[0] = calloc(work->most_items + 1, sizeof(bool));
+	work->settled[1] = calloc(work->most_items + 1, sizeof(bool));
+	if (!work->pool || !work->meanings || !work->boxes || !work->settled[0] || !work->settled[1])
 		return -ENOMEM;
 	work->n_pool = items;
 	items = 0;
@@ -78,9 +89,8 @@ static int understand(struct lower_context *c, struct work *work)
 
 static int check_cost(struct image *image, const struct lower_context *c, struct diag *diag)
 {
-	uint32_t cost = program_cost(c->program, c->head->root);
+	uint32_t cost = image->worst_steps[c->filter_number];
 
-	image->worst_steps[c->filter_number] = cost;
 	if (cost > WALK_MAX) {
 		diag_error(diag, c->filter->loc, "a packet could need %u steps through filter '%s'; it has %u", cost,
 			   c->filter->name, WALK_MAX);
@@ -96,27 +106,182 @@ static int check_cost(struct image *image, const struct lower_context *c, struct
 	return 0;
 }
 
+/* ---- rules as nodes ---- */
+
+/* How many areas one rule may become in one family, so that all together stay in proportion to the file. */
+static size_t areas_most(const struct filter *filter)
+{
+	return filter->n_rules > 4096 ? 16 : 256;
+}
+
+static void write_rule(struct node *node, const struct area *area, enum family family, uint8_t flags, uint32_t more)
+{
+	struct node_rule *rule = (struct node_rule *)node;
+	unsigned int saddr = area->saddr_len, daddr = area->daddr_len;
+
+	*rule = (struct node_rule){ .op = NODE_RULE4,
+				    .flags = flags,
+				    .saddr_shift = 32 - saddr,
+				    .daddr_shift = 32 - daddr,
+				    .saddr = area->saddr[1],
+				    .daddr = area->daddr[1],
+				    .sport_lo = area->sport[0],
+				    .sport_hi = area->sport[1],
+				    .dport_lo = area->dport[0],
+				    .dport_hi = area->dport[1],
+				    .class = area->class,
+				    .class_mask = area->class_mask,
+				    .more = more };
+	if (family != FAMILY_IPV6)
+		return;
+	rule->op = NODE_RULE6;
+	rule->saddr_shift = saddr < 64 ? 64 - saddr : 0;
+	rule->daddr_shift = daddr < 64 ? 64 - daddr : 0;
+	rule->saddr = (saddr <= 64 ? 64 : 128 - saddr) | (daddr <= 64 ? 64 : 128 - daddr) << 8;
+	rule->daddr = 0;
+	*(struct node_quad *)(node + 1) = (struct node_quad){ { area->saddr[0], area->saddr[1] },
+							      { area->daddr[0], area->daddr[1] } };
+}
+
+/* Writes the comparisons of a rule; a program that is the same in two families is written once. */
+static int lower_areas(struct lower_context *c, struct work *work, size_t number)
+{
+	const struct rule *rule = &c->filter->rules[number];
+	uint8_t flags = 0;
+	uint32_t more = 0;
+	bool written = false;
+
+	for (int family = 0; family < FAMILY_MAX; family++) {
+		struct areas *areas = &work->areas[family];
+		bool *settled = work->settled[0], *before = work->settled[1];
+		size_t first = areas->n;
+		int r = areas_add_rule(areas, settled, rule, number, family, work->meanings[number],
+				       areas_most(c->filter));
+
+		if (r)
+			return r;
+		if (areas->n == first)
+			continue;
+		if (!written || memcmp(settled, before, rule->n_items * sizeof(*settled)))
+			lower_rule(c, number, work->meanings[number], settled, &flags, &more);
+		written = true;
+		memcpy(before, settled, rule->n_items * sizeof(*settled));
+		for (size_t i = first; i < areas->n; i++) {
+			uint32_t node = program_reserve(c->program, family == FAMILY_IPV6 ? 2 : 1);
+
+			if (c->program->out_of_memory)
+				return -ENOMEM;
+			areas->at[i].node = node;
+			write_rule(&c->program->nodes[node], &areas->at[i], family, flags, more);
+			if (flags & (RULE_PROGRAM | RULE_ACTION))
+				c->program->cost[node] += c->program->cost[more];
+		}
+	}
+	return 0;
+}
+
+/* The index over the areas of those rules that are eager, or not. */
+static int index_some(uint32_t *ret_root, uint32_t *ret_steps, struct lower_context *c, const struct areas *areas,
+		      enum family family, bool eager)
+{
+	struct area *some = malloc((areas->n + 1) * sizeof(*some));
+	size_t n = 0;
+	int r = some ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < areas->n && r == 0; i++)
+		if (lower_is_eager(&c->filter->rules[areas->at[i].rule]) == eager)
+			some[n++] = areas->at[i];
+	if (r == 0)
+		r = index_build(ret_root, ret_steps, c->program, family, some, n);
+	free(some);
+	return r;
+}
+
+/*
+ * Roots of all families. A packet that meets eager rules searches theirs once for each that holds, so the
+ * longest way is the product, kept below what a number can hold.
+ */
+static int index_all(struct lower_context *c, const struct work *work, uint32_t *ret_worst)
+{
+	uint64_t worst = 0, eager_rules = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < c->filter->n_rules; i++)
+		eager_rules += lower_is_eager(&c->filter->rules[i]);
+	for (int family = 0; family < FAMILY_MAX && r == 0; family++) {
+		uint32_t steps = 0, eager_steps = 0;
+		uint64_t all;
+
+		r = index_some(&c->head->root[family], &steps, c, &work->areas[family], family, false);
+		if (r == 0 && eager_rules)
+			r = index_some(&c->head->eager[family], &eager_steps, c, &work->areas[family], family, true);
+		all = 2 + steps + (eager_steps ? (uint64_t)(eager_steps + 2) * (eager_rules + 1) : 0);
+		if (all > worst)
+			worst = all;
+	}
+	*ret_worst = worst > UINT32_MAX ? UINT32_MAX : worst;
+	return r;
+}
+
+static int warn_of_covered(const struct lower_context *c, const struct work *work, struct diag *diag)
+{
+	uint32_t *rule_of = malloc(c->program->n_nodes * sizeof(*rule_of));
+	struct cover_input input = { .filter = c->filter,
+				     .boxes = work->boxes,
+				     .meanings = work->meanings,
+				     .program = c->program,
+				     .rule_of = rule_of,
+				     .areas = work->areas,
+				     .head = c->head,
+				     .policy = c->input->policy };
+
+	if (!rule_of)
+		return -ENOMEM;
+	for (int family = 0; family < FAMILY_MAX; family++)
+		for (size_t i = 0; i < work->areas[family].n; i++)
+			rule_of[work->areas[family].at[i].node] = work->areas[family].at[i].rule;
+	cover_warn(&input, diag);
+	free(rule_of);
+	return 0;
+}
+
+static int note_rules(struct image *image, const struct lower_context *c, const struct work *work)
+{
+	uint32_t *grown = realloc(image->rule_of, c->program->n_nodes * sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	image->rule_of = grown;
+	for (int family = 0; family < FAMILY_MAX; family++)
+		for (size_t i = 0; i < work->areas[family].n; i++)
+			grown[work->areas[family].at[i].node] = work->areas[family].at[i].rule;
+	return 0;
+}
+
 static int compile_filter(struct lower_context *c, struct image *image, struct diag *diag)
 {
 	const struct filter *filter = c->filter;
-	struct forest forest = { 0 };
 	struct work work = { 0 };
 	int r;
 
 	c->head->counters = c->input->counters->filter[c->filter_number];
-	c->head->malformed = filter->malformed == POLICY_ACCEPT ? VERDICT_ACCEPT : VERDICT_DROP;
-	c->head->fragments = filter->fragments == POLICY_ACCEPT ? VERDICT_ACCEPT : VERDICT_DROP;
+	c->head->malformed = lower_verdict_of(filter->malformed);
+	c->head->fragments = lower_verdict_of(filter->fragments);
+	c->head->fallback = lower_verdict_of(filter->default_verdict);
 	c->head->fragments_judged = filter->fragments == POLICY_ACCEPT;
 	r = work_begin(&work, filter);
 	if (r == 0)
 		r = understand(c, &work);
+	for (size_t i = 0; i < filter->n_rules && r == 0; i++)
+		r = lower_areas(c, &work, i);
 	if (r == 0)
-		r = forest_build(&forest, c, work.boxes, work.meanings);
-	if (r == 0) {
-		c->head->root = forest.root[0];
+		r = index_all(c, &work, &image->worst_steps[c->filter_number]);
+	if (r == 0)
 		r = check_cost(image, c, diag);
-		cover_warn(filter, work.boxes, work.meanings, &forest, c->program, c->input->policy, diag);
-	}
+	if (r == 0)
+		r = note_rules(image, c, &work);
+	if (r == 0)
+		r = warn_of_covered(c, &work, diag);
 	work_clear(&work);
 	return r;
 }
@@ -188,6 +353,8 @@ int compile_policy(struct image **ret, const struct compile_input *input, struct
 		free(image);
 		return diag_oom(diag);
 	}
+	if (program_begin(&program))
+		r = -ENOMEM;
 	if (policy->n_filters > FILTERS_MAX)
 		r = diag_error(diag, policy->filters[FILTERS_MAX].loc, "more than %d filters", FILTERS_MAX);
 	for (size_t f = 0; f < policy->n_filters && r == 0; f++) {
@@ -216,6 +383,7 @@ int compile_policy(struct image **ret, const struct compile_input *input, struct
 	image->n_nodes = program.n_nodes;
 	image->refs = program.refs;
 	image->n_refs = program.n_refs;
+	image->n_counters = input->counters->n;
 	image->bytes =
 		sizeof(*image->head) + image->n_nodes * sizeof(*image->nodes) + image->n_refs * sizeof(*image->refs);
 	if (r) {
@@ -233,5 +401,6 @@ void image_free(struct image *image)
 	free(image->head);
 	free(image->nodes);
 	free(image->refs);
+	free(image->rule_of);
 	free(image);
 }

@@ -4,8 +4,8 @@
  *
  * Rule A covers rule B when A ends the search and each condition of A follows from B's: from the box of
  * B, or from a condition of B on the same words with fewer values. Sound, not complete: rules that only
- * together cover another are not found. The trees keep this from comparing all pairs: whoever covers B
- * is in the list that a packet at any point of B's box meets, so one point is enough.
+ * together cover another are not found. The index keeps this from comparing all pairs: whoever covers B
+ * matches a packet at any point of B, so one point is enough.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,14 +13,6 @@
 #include "program.h"
 
 #define COMPARISONS_MAX 20000000u
-
-static bool box_within(const struct box *box, uint8_t word, uint32_t mask, uint32_t lo, uint32_t hi)
-{
-	for (int d = 0; d < BOX_DIMENSIONS; d++)
-		if (box_word[d] == word && mask == UINT32_MAX)
-			return box->lo[d] >= lo && box->hi[d] <= hi;
-	return false;
-}
 
 static bool same_place(const struct meaning *a, const struct meaning *b)
 {
@@ -116,62 +108,61 @@ static void warn(const struct filter *filter, size_t b, size_t a, const struct p
 	diag_other(diag, at);
 }
 
-static int compare_entries(const void *a, const void *b)
-{
-	const uint32_t *x = a, *y = b;
+/* Whoever covers rule b holds at any point of its area: the lowest such rule is looked for at one. */
+struct search {
+	const struct cover_input *input;
+	size_t b;
+	size_t *left; /* comparisons that may still be made */
+	uint32_t best;
+};
 
-	return x[0] < y[0] ? -1 : x[0] > y[0];
+static bool on_rule(void *context, uint32_t node)
+{
+	struct search *s = context;
+	uint32_t a = s->input->rule_of[node];
+
+	if (*s->left == 0)
+		return true;
+	--*s->left;
+	if (a < s->b && a < s->best && covers(s->input->filter, s->input->boxes, s->input->meanings, a, s->b))
+		s->best = a;
+	return false;
 }
 
-/* The lowest rule before b that covers it, or RULE_NONE. owner: pairs of entry node and rule, sorted. */
-static uint32_t find_cover(const struct filter *filter, const struct box *boxes, struct meaning *const *meanings,
-			   const struct forest *forest, const struct program *program, const uint32_t (*owner)[2],
-			   size_t b, size_t *left)
+static void search_area(struct search *s, enum family family, const struct area *area)
 {
-	uint32_t best = RULE_NONE;
+	struct visit_key key = { .ports = (uint32_t)area->sport[0] << 16 | area->dport[0], .class = area->class };
 
-	for (size_t t = 0; t < forest->n; t++) {
-		const uint32_t *refs = NULL;
-		size_t n = tree_list_at(program, forest->root[t], forest->exit[t], &boxes[b], &refs);
+	for (int half = 0; half < 2; half++) {
+		key.saddr[half] = area->saddr[half];
+		key.daddr[half] = area->daddr[half];
+	}
+	for (unsigned int i = 0; i < area->n_points; i++)
+		key.word[area->point[i].word] |= area->point[i].value;
+	index_visit(s->input->program, s->input->head->root[family], &key, on_rule, s);
+	index_visit(s->input->program, s->input->head->eager[family], &key, on_rule, s);
+}
 
-		for (size_t i = 0; i < n && *left; i++, --*left) {
-			const uint32_t(*found)[2] =
-				bsearch(&refs[i], owner, filter->n_rules, sizeof(*owner), compare_entries);
-			uint32_t a = found ? (*found)[1] : RULE_NONE;
+/* meanings[rule][item]; areas sorted by rule */
+void cover_warn(const struct cover_input *input, struct diag *diag)
+{
+	size_t left = COMPARISONS_MAX, at[FAMILY_MAX] = { 0 };
 
-			if (a >= b || a >= best)
-				break;
-			if (covers(filter, boxes, meanings, a, b)) {
-				best = a;
-				break;
-			}
+	for (size_t b = 0; b < input->filter->n_rules; b++) {
+		struct search s = { input, b, &left, RULE_NONE };
+		bool searched = false;
+
+		for (int family = 0; family < FAMILY_MAX; family++) {
+			const struct areas *areas = &input->areas[family];
+
+			while (at[family] < areas->n && areas->at[at[family]].rule < b)
+				at[family]++;
+			if (searched || at[family] == areas->n || areas->at[at[family]].rule != b)
+				continue;
+			search_area(&s, family, &areas->at[at[family]]);
+			searched = true; /* who covers it does so everywhere */
 		}
+		if (s.best != RULE_NONE)
+			warn(input->filter, b, s.best, input->policy, diag);
 	}
-	return best;
-}
-
-/* meanings[rule][item]; boxes as the trees have them. */
-void cover_warn(const struct filter *filter, const struct box *boxes, struct meaning *const *meanings,
-		const struct forest *forest, const struct program *program, const struct policy *policy,
-		struct diag *diag)
-{
-	uint32_t(*owner)[2] = malloc((filter->n_rules + 1) * sizeof(*owner));
-	size_t left = COMPARISONS_MAX;
-
-	for (size_t i = 0; owner && i < filter->n_rules; i++) {
-		owner[i][0] = boxes[i].entry;
-		owner[i][1] = i;
-	}
-	if (owner)
-		qsort(owner, filter->n_rules, sizeof(*owner), compare_entries);
-	for (size_t b = 0; owner && b < filter->n_rules; b++) {
-		uint32_t a;
-
-		if (boxes[b].never)
-			continue; /* its own conditions contradict each other; said when it was checked */
-		a = find_cover(filter, boxes, meanings, forest, program, (const uint32_t(*)[2])owner, b, &left);
-		if (a != RULE_NONE)
-			warn(filter, b, a, policy, diag);
-	}
-	free(owner);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A rule as nodes. A rule is emitted from its end to its start, so that each item knows where to go on:
- * a condition that holds goes to the next item, one that does not goes to the next rule (NODE_NEXT).
+ * a condition that holds goes to the next item, one that does not goes to the next rule (AT_RESUME).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 #include "../../bpf/reasons.h"
 #include "program.h"
 
-static enum verdict verdict_of(enum policy_verdict verdict)
+enum verdict lower_verdict_of(enum policy_verdict verdict)
 {
 	switch (verdict) {
 	case POLICY_ACCEPT:
@@ -20,15 +20,6 @@ static enum verdict verdict_of(enum policy_verdict verdict)
 	default:
 		return VERDICT_DROP;
 	}
-}
-
-uint32_t lower_default(struct lower_context *c)
-{
-	return program_add(c->program, (struct node){ .op = NODE_VERDICT,
-						      .word = verdict_of(c->filter->default_verdict),
-						      .mask = REASON_DEFAULT,
-						      .lo = RULE_NONE,
-						      .hi = COUNTER_NONE });
 }
 
 /* The lookup that a condition on a named set needs; equal ones share a bit. -ENOSPC or -E2BIG with a problem. */
@@ -90,14 +81,14 @@ static uint32_t lower_ports(struct program *program, uint32_t yes)
 	for (size_t i = 0; i < sizeof(proto) / sizeof(proto[0]); i++)
 		if (spans_add(&spans, &(struct span){ .lo = { proto[i] }, .hi = { proto[i] } }))
 			program->out_of_memory = true;
-	entry = spans_emit(program, &spans, &place, yes, NODE_NEXT);
+	entry = spans_emit(program, &spans, &place, yes, AT_RESUME);
 	free(spans.at);
 	return entry;
 }
 
 static uint32_t lower_condition(struct program *program, const struct meaning *m, uint32_t yes)
 {
-	uint32_t in = m->negated ? NODE_NEXT : yes, out = m->negated ? yes : NODE_NEXT, entry;
+	uint32_t in = m->negated ? AT_RESUME : yes, out = m->negated ? yes : AT_RESUME, entry;
 
 	if (m->is_set) {
 		uint32_t bit = 1u << (m->lookup_bit & 31);
@@ -115,7 +106,7 @@ static uint32_t lower_condition(struct program *program, const struct meaning *m
 		entry = lower_ports(program, entry);
 	for (size_t i = m->n_guards; i-- > 0;)
 		entry = program_test(program, m->guard[i].word, m->guard[i].mask, m->guard[i].lo, m->guard[i].hi, entry,
-				     NODE_NEXT);
+				     AT_RESUME);
 	return entry;
 }
 
@@ -123,13 +114,13 @@ static uint32_t lower_verdict(struct lower_context *c, size_t number)
 {
 	const struct rule *rule = &c->filter->rules[number];
 	struct node node = { .op = NODE_VERDICT,
-			     .word = verdict_of(rule->verdict),
+			     .word = lower_verdict_of(rule->verdict),
 			     .mask = REASON_RULE,
 			     .lo = number,
 			     .hi = c->input->counters->rule[c->filter_number][number] };
 
 	if (rule->verdict == POLICY_NONE)
-		return NODE_NEXT;
+		return AT_RESUME;
 	if (rule->verdict == POLICY_REDIRECT)
 		node.yes = c->input->devices[rule->redirect].ifindex;
 	return program_add(c->program, node);
@@ -163,17 +154,22 @@ static size_t action_start(const struct rule *rule)
 	return i;
 }
 
-bool lower_is_eager(const struct rule *rule)
+size_t lower_conditions(const struct rule *rule)
 {
-	if (rule->verdict == POLICY_NONE)
-		return true;
-	for (size_t i = 0; i < action_start(rule); i++)
-		if (rule->items[i].kind != ITEM_CONDITION)
-			return true;
-	return false;
+	size_t i = 0;
+
+	while (i < rule->n_items && rule->items[i].kind == ITEM_CONDITION)
+		i++;
+	return i;
 }
 
-uint32_t lower_action(struct lower_context *c, size_t number)
+bool lower_is_eager(const struct rule *rule)
+{
+	return rule->verdict == POLICY_NONE || lower_conditions(rule) < action_start(rule);
+}
+
+/* What a rule does once its conditions hold: the statements at its end, then the verdict. */
+static uint32_t lower_action(struct lower_context *c, size_t number)
 {
 	const struct rule *rule = &c->filter->rules[number];
 	uint32_t entry = lower_verdict(c, number);
@@ -183,23 +179,30 @@ uint32_t lower_action(struct lower_context *c, size_t number)
 	return entry;
 }
 
-uint32_t lower_rule(struct lower_context *c, size_t number, const struct meaning *meanings, uint32_t action,
-		    uint32_t exit, uint32_t finish)
+void lower_rule(struct lower_context *c, size_t number, const struct meaning *meanings, const bool *settled,
+		uint8_t *ret_flags, uint32_t *ret_more)
 {
 	const struct rule *rule = &c->filter->rules[number];
-	uint32_t entry = action;
+	bool eager = lower_is_eager(rule), all_settled = true, plain;
+	uint32_t entry;
 
-	if (exit != RULE_NONE && rule->verdict != POLICY_NONE)
-		entry = program_add(c->program,
-				    (struct node){ .op = NODE_CANDIDATE, .lo = number, .yes = action, .no = exit });
-	for (size_t i = action_start(rule); i-- > 0;) {
-		if (rule->items[i].kind == ITEM_CONDITION)
-			entry = lower_condition(c->program, &meanings[i], entry);
-		else
-			entry = lower_statement(c, &rule->items[i], number, entry);
+	for (size_t i = 0; i < action_start(rule); i++)
+		all_settled = all_settled && settled[i];
+	plain = action_start(rule) == rule->n_items && rule->verdict != POLICY_REDIRECT;
+	if (!eager && all_settled && plain) {
+		*ret_flags = lower_verdict_of(rule->verdict);
+		*ret_more = c->input->counters->rule[c->filter_number][number];
+		return;
 	}
-	if (exit != RULE_NONE && lower_is_eager(rule))
-		entry = program_add(c->program,
-				    (struct node){ .op = NODE_BEFORE, .lo = number, .yes = entry, .no = finish });
-	return entry;
+	entry = lower_action(c, number);
+	*ret_flags = all_settled && !eager ? RULE_ACTION : RULE_PROGRAM;
+	if (!eager && !all_settled)
+		entry = program_add(c->program, (struct node){ .op = NODE_CANDIDATE, .yes = entry });
+	for (size_t i = action_start(rule); i-- > 0;) {
+		if (rule->items[i].kind != ITEM_CONDITION)
+			entry = lower_statement(c, &rule->items[i], number, entry);
+		else if (!settled[i])
+			entry = lower_condition(c->program, &meanings[i], entry);
+	}
+	*ret_more = entry;
 }

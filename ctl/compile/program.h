@@ -45,19 +45,23 @@ struct meaning {
 };
 
 struct program {
-	struct node *nodes;
-	uint32_t *cost; /* per node: the longest path from it, in steps */
+	struct node *nodes; /* of any kind: struct node_rule, node_fork, node_quad in their places */
+	uint32_t *cost;     /* per node: the longest path from it, in steps, sides of forks not counted */
 	size_t n_nodes, node_capacity;
 	uint32_t *refs;
 	size_t n_refs, ref_capacity;
 	bool out_of_memory;
 };
 
+/* The nodes that every program has: AT_END and AT_RESUME, and the reference 0. */
+int program_begin(struct program *program);
 uint32_t program_add(struct program *program, struct node node);
+/* n nodes in a row, zeroed, of cost 1. */
+uint32_t program_reserve(struct program *program, size_t n);
+/* n references in a row, zeroed; align is a power of two. */
+uint32_t program_reserve_refs(struct program *program, size_t n, size_t align);
 uint32_t program_test(struct program *program, uint8_t word, uint32_t mask, uint32_t lo, uint32_t hi, uint32_t yes,
 		      uint32_t no);
-uint32_t program_list(struct program *program, const uint32_t *entries, size_t n, uint32_t last);
-uint32_t program_cost(const struct program *program, uint32_t node);
 
 /* meaning.c */
 int meaning_of(struct meaning *ret, const struct condition *condition, enum policy_hook hook,
@@ -84,47 +88,78 @@ struct lower_context {
 	struct lookup *lookups; /* of this filter */
 	struct diag *diag;
 };
-/* What a rule does once its conditions hold: statements at its end, then the verdict. NODE_NEXT: it has none. */
-uint32_t lower_action(struct lower_context *context, size_t rule_number);
-/* A rule with a statement that later conditions or rules do not undo: it must run in file order. */
+/* Has the rule a statement that later conditions or rules do not undo? Then it must run in file order. */
 bool lower_is_eager(const struct rule *rule);
-/* All of the rule. exit: RULE_NONE in a filter of one tree, else where a candidate goes on. finish: of several trees. */
-uint32_t lower_rule(struct lower_context *context, size_t rule_number, const struct meaning *meanings, uint32_t action,
-		    uint32_t exit, uint32_t finish);
-uint32_t lower_default(struct lower_context *context);
+/* How many of the rule's items stand before its first statement. */
+size_t lower_conditions(const struct rule *rule);
+/* Fills flags and `more` of the rule's nodes. settled: per item, the comparison says it all. */
+void lower_rule(struct lower_context *context, size_t rule_number, const struct meaning *meanings, const bool *settled,
+		uint8_t *ret_flags, uint32_t *ret_more);
+enum verdict lower_verdict_of(enum policy_verdict verdict);
 int lower_lookup_bit(struct lower_context *context, const struct condition *condition);
 
-/* tree.c: rules in a tree of comparisons, lists at its leaves */
+/* box.c: what a rule asks of each word by itself */
 #define BOX_DIMENSIONS 18
-extern const uint8_t box_word[BOX_DIMENSIONS];
-
 struct box {
 	uint32_t lo[BOX_DIMENSIONS], hi[BOX_DIMENSIONS];
-	bool exact;     /* the rule matches all of the box */
-	bool final;     /* and then ends the search */
-	bool never;     /* the rule cannot match */
-	uint32_t entry; /* node, set before the tree is built */
+	bool never; /* the rule cannot match */
 };
-
 void box_of_rule(struct box *box, const struct rule *rule, const struct meaning *meanings);
-/* true where every packet in the box passes the condition */
-bool box_implies(const struct box *box, const struct meaning *meaning);
+/* Is the word of every packet in the box in [lo, hi]? */
+bool box_within(const struct box *box, uint8_t word, uint32_t mask, uint32_t lo, uint32_t hi);
 
-int tree_build(uint32_t *ret_root, struct program *program, const struct box *boxes, const uint32_t *rules, size_t n,
-	       uint32_t exit);
-/* The list that a packet at the low corner of the box meets: its first reference and their number. */
-size_t tree_list_at(const struct program *program, uint32_t root, uint32_t exit, const struct box *box,
-		    const uint32_t **ret_refs);
+/* area.c: what a rule asks of addresses, ports and class, as comparisons that a node can hold */
+#define POINTS_MAX 2
 
-/* forest.c: one tree, or several where that is shorter */
-#define TREES_MAX 5
-struct forest {
-	size_t n;
-	uint32_t root[TREES_MAX], exit[TREES_MAX];
+struct area {
+	uint64_t saddr[2], daddr[2]; /* upper and lower half; an IPv4 address is the lower one */
+	uint8_t saddr_len, daddr_len;
+	uint16_t sport[2], dport[2]; /* lowest and highest */
+	uint32_t class, class_mask;
+	struct point {
+		uint8_t word;
+		uint32_t mask, value;
+	} point[POINTS_MAX]; /* other words that must have one value; the rule's program asks for it */
+	uint8_t n_points;
+	uint32_t rule; /* number in the filter */
+	uint32_t node; /* its comparison */
 };
-int forest_build(struct forest *ret, struct lower_context *context, struct box *boxes, struct meaning *const *meanings);
+
+struct areas {
+	struct area *at;
+	size_t n, capacity;
+};
+
+/*
+ * Appends the areas of one rule in one family: disjoint, and every packet the rule matches is in one.
+ * settled: per item, true where being in an area is all that the item asks for.
+ */
+int areas_add_rule(struct areas *areas, bool *settled, const struct rule *rule, size_t number, enum family family,
+		   const struct meaning *meanings, size_t most);
+
+/* index.c: forks over areas, sorted by node */
+int index_build(uint32_t *ret_root, uint32_t *ret_steps, struct program *program, enum family family,
+		const struct area *areas, size_t n);
+
+/* visit.c: the walk of bpf/classify.h, for one packet, to every rule it compares and that holds */
+struct visit_key {
+	uint64_t saddr[2], daddr[2];
+	uint32_t ports, class;
+	uint32_t word[KEY_MAX];
+};
+/* Calls until it returns true. */
+void index_visit(const struct program *program, uint32_t root, const struct visit_key *key,
+		 bool (*found)(void *context, uint32_t node), void *context);
 
 /* cover.c */
-void cover_warn(const struct filter *filter, const struct box *boxes, struct meaning *const *meanings,
-		const struct forest *forest, const struct program *program, const struct policy *policy,
-		struct diag *diag);
+struct cover_input {
+	const struct filter *filter;
+	const struct box *boxes;
+	struct meaning *const *meanings;
+	const struct program *program;
+	const uint32_t *rule_of;  /* per node */
+	const struct areas *areas; /* per family */
+	const struct filter_head *head;
+	const struct policy *policy;
+};
+void cover_warn(const struct cover_input *input, struct diag *diag);

@@ -27,6 +27,8 @@ struct runner {
 	bool own_sets;    /* false: those of a running instance */
 	uint32_t counted; /* counters that any policy so far may have used */
 	int program[HOOK_MAX];
+	uint32_t *rule_of; /* per node: the rule that it compares */
+	size_t n_nodes;
 };
 
 uint16_t *set_slots_plain(const struct policy *policy)
@@ -118,6 +120,7 @@ void runner_close(struct runner *runner)
 		return;
 	memory_unmap(&runner->memory);
 	load_close(runner->bpf);
+	free(runner->rule_of);
 	free(runner);
 }
 
@@ -151,28 +154,10 @@ static int runner_load_sets(struct runner *runner, const struct policy *policy, 
 	return r;
 }
 
-static uint32_t counters_in_use(const struct image *image, const struct policy *policy)
-{
-	uint32_t n = 1;
-
-	for (size_t i = 0; i < image->n_nodes; i++) {
-		const struct node *node = &image->nodes[i];
-
-		if (node->op == NODE_COUNT && node->lo + 1 > n)
-			n = node->lo + 1;
-		if (node->op == NODE_VERDICT && node->hi != COUNTER_NONE && node->hi + 1 > n)
-			n = node->hi + 1;
-	}
-	for (size_t f = 0; f < policy->n_filters; f++)
-		if (image->head->filter[f].counters + REASON_MAX > n)
-			n = image->head->filter[f].counters + REASON_MAX;
-	return n;
-}
-
 int runner_load(struct runner *runner, const struct policy *policy, const struct device_env *devices,
 		const struct image *image, struct diag *diag)
 {
-	uint32_t counters = counters_in_use(image, policy);
+	uint32_t counters = image->n_counters, *rule_of;
 	struct control *control = runner->memory.control;
 	int r = 0;
 
@@ -183,6 +168,13 @@ int runner_load(struct runner *runner, const struct policy *policy, const struct
 		r = runner_load_sets(runner, policy, devices, diag);
 	if (r)
 		return r;
+	rule_of = malloc((image->n_nodes + 1) * sizeof(*rule_of));
+	if (!rule_of)
+		return diag_oom(diag);
+	memcpy(rule_of, image->rule_of, image->rule_of ? image->n_nodes * sizeof(*rule_of) : 0);
+	free(runner->rule_of);
+	runner->rule_of = rule_of;
+	runner->n_nodes = image->n_nodes;
 	if (counters > runner->counted)
 		runner->counted = counters;
 	r = counters_clear(bpf_map__fd(runner->bpf->maps.counters), NULL, runner->counted);
@@ -226,7 +218,7 @@ int runner_run(struct runner *runner, const struct runner_frame *frame, struct r
 	*ret = (struct runner_result){ .verdict = trace->verdict,
 				       .reason = trace->reason,
 				       .filter = trace->filter,
-				       .rule = trace->rule,
+				       .rule = trace->node && trace->node < runner->n_nodes ? runner->rule_of[trace->node] : trace->rule,
 				       .redirect = trace->redirect,
 				       .steps = trace->steps };
 	return 0;

@@ -1,0 +1,578 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Areas -> forks (bpf/abi.h, struct node_fork): near constant cost, whatever the number of rules.
+ *
+ * A fork hashes some fields, each to a length that it picks. Areas that say all of these fields fall into
+ * groups that share a bucket's reference; groups that are still large get a fork of their own. The others
+ * (wildcards, shorter prefixes, ranges of ports) go to the fork's side, where other fields are tried. What
+ * no field tells apart stays a list, however long: slow, never wrong, and `check` says so.
+ *
+ * Greedy, with a model of what a packet pays: a step for the fork and for each fork on the sides behind it,
+ * and what its group costs. Bounded in time by a budget of looks at areas. Deterministic.
+ */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "program.h"
+
+#define LIST_SMALL  3   /* so few are not worth a fork */
+#define LIST_MEDIUM 6   /* so few only where the fork is cheaper by the model */
+#define DEPTH_MAX   96  /* forks behind and below each other */
+#define BITS_MAX    22  /* of a fork's buckets */
+#define SAMPLE      16384
+#define LOOKS_MAX   UINT64_C(400000000)
+#define LENGTHS_MAX 10  /* prefix lengths that are tried for one address */
+#define WORDS_MAX   8   /* other words that are tried */
+
+/* Which fields a fork hashes. */
+struct spec {
+	uint8_t op;           /* NODE_HASH4, NODE_HASH6 or NODE_WORD */
+	uint8_t saddr, daddr; /* bits of the addresses */
+	bool sport, dport, proto;
+	uint8_t word; /* NODE_WORD */
+	uint32_t word_mask;
+};
+
+/* Where the search goes on behind a fork. */
+struct behind {
+	uint32_t side, rest;
+};
+
+struct builder {
+	struct program *program;
+	enum family family;
+	const struct area *areas;
+	uint64_t looks; /* that are left */
+	/* groups of one fork: open addressing, emptied by raising the stamp */
+	uint64_t *key;
+	uint32_t *count, *stamp, *used;
+	size_t capacity;
+	uint32_t now;
+};
+
+/* ---- fields ---- */
+
+static uint64_t upper_mask(unsigned int length)
+{
+	return length == 0 ? 0 : length >= 64 ? UINT64_MAX : UINT64_MAX << (64 - length);
+}
+
+static void address_mask(uint64_t mask[2], unsigned int length, enum family family)
+{
+	mask[0] = family == FAMILY_IPV6 ? upper_mask(length) : 0;
+	if (family == FAMILY_IPV6)
+		mask[1] = length > 64 ? upper_mask(length - 64) : 0;
+	else
+		mask[1] = upper_mask(length) >> 32;
+}
+
+static const struct point *point_of(const struct area *area, const struct spec *spec)
+{
+	for (unsigned int i = 0; i < area->n_points; i++)
+		if (area->point[i].word == spec->word && area->point[i].mask == spec->word_mask)
+			return &area->point[i];
+	return NULL;
+}
+
+/* Does the area say all that the fork hashes? */
+static bool fits(const struct area *area, const struct spec *spec)
+{
+	if (spec->op == NODE_WORD)
+		return point_of(area, spec);
+	return area->saddr_len >= spec->saddr && area->daddr_len >= spec->daddr &&
+	       (!spec->sport || area->sport[0] == area->sport[1]) &&
+	       (!spec->dport || area->dport[0] == area->dport[1]) &&
+	       (!spec->proto || (area->class_mask & 0xff) == 0xff);
+}
+
+/* As classify_hash() in bpf/classify.h; masks: of spec. */
+static uint64_t hash_of(const struct area *area, const struct spec *spec, const uint64_t smask[2],
+			const uint64_t dmask[2], uint8_t seed)
+{
+	uint32_t ports = (spec->sport ? (uint32_t)area->sport[0] << 16 : 0) | (spec->dport ? area->dport[0] : 0);
+	uint64_t saddr, daddr;
+
+	if (spec->op == NODE_WORD)
+		return node_hash(point_of(area, spec)->value, 0, 0, 0, seed);
+	saddr = area->saddr[1] & smask[1];
+	daddr = area->daddr[1] & dmask[1];
+	if (spec->op == NODE_HASH6) {
+		saddr = node_fold(area->saddr[0] & smask[0], saddr);
+		daddr = node_fold(area->daddr[0] & dmask[0], daddr);
+	}
+	return node_hash(saddr, daddr, ports, spec->proto ? area->class & 0xff : 0, seed);
+}
+
+/* ---- the model ---- */
+
+/* Steps to find the rule among n that a fork could not tell apart. */
+static double group_cost(double n)
+{
+	return n <= LIST_SMALL ? 1 + (n - 1) * 0.6 : 2.2 + 1.3 * log2(n / LIST_SMALL);
+}
+
+static bool make_room(struct builder *b, size_t n)
+{
+	size_t capacity = 64;
+
+	while (capacity < n * 2)
+		capacity *= 2;
+	if (capacity <= b->capacity)
+		return true;
+	free(b->key);
+	free(b->count);
+	free(b->stamp);
+	free(b->used);
+	b->key = malloc(capacity * sizeof(*b->key));
+	b->count = malloc(capacity * sizeof(*b->count));
+	b->stamp = calloc(capacity, sizeof(*b->stamp));
+	b->used = malloc(capacity * sizeof(*b->used));
+	b->now = 0;
+	b->capacity = b->key && b->count && b->stamp && b->used ? capacity : 0;
+	return b->capacity;
+}
+
+/* What a fork of this kind would cost a packet; HUGE_VAL where it tells nothing apart. ids: n of them, every step'th. */
+static double spec_cost(struct builder *b, const uint32_t *ids, size_t n, size_t step, const struct spec *spec)
+{
+	size_t slots = 64, groups = 0, fitting = 0, seen = 0;
+	uint64_t smask[2], dmask[2];
+	double sum = 0, share, forks;
+
+	while (slots < n / step * 2 + 2)
+		slots *= 2;
+	address_mask(smask, spec->saddr, b->family);
+	address_mask(dmask, spec->daddr, b->family);
+	b->now++;
+	for (size_t i = 0; i < n; i += step, seen++) {
+		const struct area *area = &b->areas[ids[i]];
+		uint64_t hash;
+		size_t slot;
+
+		if (!fits(area, spec))
+			continue;
+		fitting++;
+		hash = hash_of(area, spec, smask, dmask, 0);
+		for (slot = hash & (slots - 1); b->stamp[slot] == b->now && b->key[slot] != hash;)
+			slot = (slot + 1) & (slots - 1);
+		if (b->stamp[slot] != b->now) {
+			b->stamp[slot] = b->now;
+			b->key[slot] = hash;
+			b->count[slot] = 0;
+			b->used[groups++] = slot;
+		}
+		b->count[slot]++;
+	}
+	b->looks -= b->looks < seen ? b->looks : seen;
+	if (!fitting || (groups == 1 && fitting == seen))
+		return HUGE_VAL;
+	for (size_t i = 0; i < groups; i++) {
+		double size = 1 + (b->count[b->used[i]] - 1.0) * step; /* of what was not looked at, too */
+
+		sum += b->count[b->used[i]] * group_cost(size);
+	}
+	/* Every packet passes the forks behind, of which each takes as large a share of what is left. */
+	share = (double)fitting / seen;
+	forks = fitting == seen ? 1 : log(n + 1.0) / -log(1 - share);
+	return sum / fitting + (fitting < seen && forks < 2 ? 2 : forks);
+}
+
+/* Lengths at the quantiles of those that the areas have, and 0. */
+static size_t lengths_of(const struct builder *b, const uint32_t *ids, size_t n, bool source, size_t most, uint8_t *ret)
+{
+	size_t have[129] = { 0 }, found = 0, before = 0, next = 0;
+
+	for (size_t i = 0; i < n; i++)
+		have[source ? b->areas[ids[i]].saddr_len : b->areas[ids[i]].daddr_len]++;
+	ret[found++] = 0;
+	before = have[0];
+	for (unsigned int length = 1; length <= 128 && found < most; length++) {
+		if (!have[length])
+			continue;
+		if (before >= next || have[length] > n / most) {
+			ret[found++] = length;
+			next = before + n / most;
+		}
+		before += have[length];
+	}
+	return found;
+}
+
+static size_t words_of(const struct builder *b, const uint32_t *ids, size_t n, struct spec ret[WORDS_MAX])
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < n && found < WORDS_MAX; i += n / SAMPLE + 1) {
+		const struct area *area = &b->areas[ids[i]];
+
+		for (unsigned int p = 0; p < area->n_points && found < WORDS_MAX; p++) {
+			struct spec spec = { .op = NODE_WORD, .word = area->point[p].word, .word_mask = area->point[p].mask };
+			bool known = false;
+
+			for (size_t k = 0; k < found; k++)
+				known = known || (ret[k].word == spec.word && ret[k].word_mask == spec.word_mask);
+			if (!known)
+				ret[found++] = spec;
+		}
+	}
+	return found;
+}
+
+/* The best fork for these areas. */
+static double choose(struct builder *b, const uint32_t *ids, size_t n, struct spec *ret)
+{
+	size_t step = n / SAMPLE + 1, most = n > 256 ? 6 : LENGTHS_MAX, n_saddr, n_daddr, n_words;
+	uint8_t saddr[LENGTHS_MAX], daddr[LENGTHS_MAX];
+	struct spec words[WORDS_MAX];
+	double best = HUGE_VAL;
+
+	n_saddr = lengths_of(b, ids, n, true, most, saddr);
+	n_daddr = lengths_of(b, ids, n, false, most, daddr);
+	n_words = words_of(b, ids, n, words);
+	for (size_t i = 0; i < n_words; i++) {
+		double cost = spec_cost(b, ids, n, step, &words[i]);
+
+		if (cost < best) {
+			best = cost;
+			*ret = words[i];
+		}
+	}
+	for (size_t i = 0; i < n_saddr * n_daddr * 8 && b->looks; i++) {
+		struct spec spec = { .op = b->family == FAMILY_IPV6 ? NODE_HASH6 : NODE_HASH4,
+				     .saddr = saddr[i / 8 % n_saddr],
+				     .daddr = daddr[i / 8 / n_saddr],
+				     .sport = i & 1,
+				     .dport = i & 2,
+				     .proto = i & 4 };
+		double cost = spec_cost(b, ids, n, step, &spec);
+
+		if (cost < best) {
+			best = cost;
+			*ret = spec;
+		}
+	}
+	return best;
+}
+
+/* ---- the forks ---- */
+
+/* Areas of one group stand together, groups in the order of their first ones. */
+struct member {
+	uint64_t hash; /* with seed 0: tells groups apart */
+	uint32_t id;
+	uint32_t leader; /* first area of the group */
+};
+
+static int compare_hashes(const void *a, const void *b)
+{
+	const struct member *x = a, *y = b;
+
+	if (x->hash != y->hash)
+		return x->hash < y->hash ? -1 : 1;
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static int compare_leaders(const void *a, const void *b)
+{
+	const struct member *x = a, *y = b;
+
+	if (x->leader != y->leader)
+		return x->leader < y->leader ? -1 : 1;
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+static uint32_t build(struct builder *b, const uint32_t *ids, size_t n, const struct behind *behind, bool in_bucket,
+		      unsigned int depth, uint32_t *ret_steps);
+
+static uint32_t node_of(const struct builder *b, uint32_t id)
+{
+	return b->areas[id].node;
+}
+
+/* A list, as a reference in a bucket or as a fork of its own. */
+static uint32_t build_list(struct builder *b, const uint32_t *ids, size_t n, const struct behind *behind,
+			   bool in_bucket, uint32_t *ret_steps)
+{
+	struct program *program = b->program;
+	uint64_t steps = !in_bucket;
+	uint32_t base, number;
+
+	for (size_t i = 0; i < n; i++)
+		steps += program->cost[node_of(b, ids[i])];
+	*ret_steps = steps > UINT32_MAX ? UINT32_MAX : steps;
+	if (in_bucket && n == 1)
+		return node_of(b, ids[0]);
+	base = program_reserve_refs(program, n + 1, 1);
+	if (program->out_of_memory)
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		program->refs[base + i] = node_of(b, ids[i]);
+	if (in_bucket)
+		return REF_LIST | base;
+	number = program_reserve(program, 1);
+	if (!program->out_of_memory)
+		*(struct node_fork *)&program->nodes[number] = (struct node_fork){
+			.op = NODE_LIST, .base = base, .side = behind->side, .rest = behind->rest, .low = node_of(b, ids[0])
+		};
+	return number;
+}
+
+/* How many groups of the fork find no place in their buckets; marks: one byte a bucket, tags: four. */
+static size_t place_groups(const struct builder *b, const struct member *members, size_t n, const struct spec *spec,
+			   uint8_t seed, unsigned int bits, uint8_t *fill, uint8_t *tags, uint32_t *ret_place)
+{
+	uint64_t smask[2], dmask[2];
+	size_t left_out = 0;
+
+	address_mask(smask, spec->saddr, b->family);
+	address_mask(dmask, spec->daddr, b->family);
+	memset(fill, 0, (size_t)1 << bits);
+	for (size_t i = 0; i < n; i++) {
+		uint64_t hash;
+		uint32_t bucket;
+		bool clash;
+
+		if (i && members[i].leader == members[i - 1].leader) {
+			ret_place[i] = ret_place[i - 1];
+			left_out += ret_place[i] == UINT32_MAX;
+			continue;
+		}
+		hash = hash_of(&b->areas[members[i].id], spec, smask, dmask, seed);
+		bucket = node_bucket(hash, bits);
+		clash = fill[bucket] == REF_BUCKET;
+		for (unsigned int k = 0; k < fill[bucket]; k++)
+			clash = clash || tags[bucket * REF_BUCKET + k] == node_tag(hash);
+		if (clash) {
+			ret_place[i] = UINT32_MAX;
+			left_out++;
+		} else {
+			tags[bucket * REF_BUCKET + fill[bucket]] = node_tag(hash);
+			ret_place[i] = (bucket * REF_BUCKET + fill[bucket]++) | node_tag(hash) << REF_TAG_SHIFT;
+		}
+	}
+	return left_out;
+}
+
+_Static_assert(BITS_MAX + 2 < REF_TAG_SHIFT, "a place and its tag share a word");
+
+/* Everything about the areas that a fork takes in. */
+struct crowd {
+	struct member *members;
+	uint32_t *place; /* bucket * 4 + position, with the tag; UINT32_MAX: none */
+	uint32_t *rest;  /* areas that go to the side */
+	uint32_t *group; /* working memory: the areas of one group */
+	size_t n, n_rest;
+};
+
+static void crowd_clear(struct crowd *crowd)
+{
+	free(crowd->members);
+	free(crowd->place);
+	free(crowd->rest);
+	free(crowd->group);
+}
+
+/* Who fits, in groups, and who does not. */
+static int crowd_gather(struct crowd *crowd, const struct builder *b, const uint32_t *ids, size_t n,
+			const struct spec *spec)
+{
+	uint64_t smask[2], dmask[2];
+
+	crowd->members = malloc(n * sizeof(*crowd->members));
+	crowd->place = malloc(n * sizeof(*crowd->place));
+	crowd->rest = malloc(n * sizeof(*crowd->rest));
+	crowd->group = malloc(n * sizeof(*crowd->group));
+	if (!crowd->members || !crowd->place || !crowd->rest || !crowd->group)
+		return -ENOMEM;
+	address_mask(smask, spec->saddr, b->family);
+	address_mask(dmask, spec->daddr, b->family);
+	for (size_t i = 0; i < n; i++) {
+		if (fits(&b->areas[ids[i]], spec))
+			crowd->members[crowd->n++] = (struct member){
+				.hash = hash_of(&b->areas[ids[i]], spec, smask, dmask, 0), .id = ids[i]
+			};
+		else
+			crowd->rest[crowd->n_rest++] = ids[i];
+	}
+	qsort(crowd->members, crowd->n, sizeof(*crowd->members), compare_hashes);
+	for (size_t i = 0; i < crowd->n; i++)
+		crowd->members[i].leader = i && crowd->members[i].hash == crowd->members[i - 1].hash ?
+						   crowd->members[i - 1].leader :
+						   crowd->members[i].id;
+	qsort(crowd->members, crowd->n, sizeof(*crowd->members), compare_leaders);
+	return 0;
+}
+
+/* Gives groups their places; those without one join the rest. -ENOSPC: nobody got a place. */
+static int crowd_place(struct crowd *crowd, const struct builder *b, const struct spec *spec, uint8_t *ret_seed,
+		       uint8_t *ret_bits)
+{
+	size_t groups = 0, left_out, best = SIZE_MAX, seeds;
+	unsigned int bits = 0;
+	uint8_t *fill, *tags;
+
+	for (size_t i = 0; i < crowd->n; i++)
+		groups += !i || crowd->members[i].leader != crowd->members[i - 1].leader;
+	while (bits < BITS_MAX && (REF_BUCKET << bits) < groups * 2 + groups / 2)
+		bits++;
+	if (groups == 1)
+		bits = 0;
+	seeds = groups < 64 ? 32 : groups < 1024 ? 8 : 3;
+	fill = malloc((size_t)1 << bits);
+	tags = malloc((size_t)REF_BUCKET << bits);
+	if (!fill || !tags) {
+		free(fill);
+		free(tags);
+		return -ENOMEM;
+	}
+	*ret_bits = bits;
+	for (size_t seed = 0; seed < seeds && best; seed++) {
+		left_out = place_groups(b, crowd->members, crowd->n, spec, seed, bits, fill, tags, crowd->place);
+		if (left_out < best) {
+			best = left_out;
+			*ret_seed = seed;
+		}
+	}
+	place_groups(b, crowd->members, crowd->n, spec, *ret_seed, bits, fill, tags, crowd->place);
+	free(fill);
+	free(tags);
+	if (best == crowd->n)
+		return -ENOSPC;
+	for (size_t i = 0; i < crowd->n; i++)
+		if (crowd->place[i] == UINT32_MAX)
+			crowd->rest[crowd->n_rest++] = crowd->members[i].id;
+	qsort(crowd->rest, crowd->n_rest, sizeof(*crowd->rest), compare_ids);
+	return 0;
+}
+
+/* References to all groups; returns the longest way through one of them. */
+static uint32_t build_groups(struct builder *b, struct crowd *crowd, uint32_t base, const struct behind *behind,
+			     unsigned int depth, uint32_t *ret_low)
+{
+	uint32_t longest = 0, low = RULE_NONE;
+
+	for (size_t i = 0; i < crowd->n && !b->program->out_of_memory;) {
+		uint32_t place = crowd->place[i], leader = crowd->members[i].leader, steps, ref;
+		size_t n = 0;
+
+		for (; i < crowd->n && crowd->members[i].leader == leader; i++)
+			crowd->group[n++] = crowd->members[i].id;
+		if (place == UINT32_MAX)
+			continue;
+		if (node_of(b, leader) < low)
+			low = node_of(b, leader);
+		ref = build(b, crowd->group, n, behind, true, depth + 1, &steps);
+		if (b->program->out_of_memory)
+			break;
+		b->program->refs[base + (place & REF_NODE)] = ref | (place >> REF_TAG_SHIFT) << REF_TAG_SHIFT;
+		if (steps > longest)
+			longest = steps;
+	}
+	*ret_low = low;
+	return longest;
+}
+
+static uint32_t build_fork(struct builder *b, const uint32_t *ids, size_t n, const struct behind *behind,
+			   unsigned int depth, const struct spec *spec, uint32_t *ret_steps)
+{
+	struct program *program = b->program;
+	struct behind here = *behind;
+	struct crowd crowd = { 0 };
+	uint64_t smask[2], dmask[2];
+	uint32_t number = 0, base, low, steps = 0;
+	uint8_t seed = 0, bits = 0;
+	int r = crowd_gather(&crowd, b, ids, n, spec);
+
+	if (r == 0)
+		r = crowd_place(&crowd, b, spec, &seed, &bits);
+	if (r == -ENOMEM)
+		program->out_of_memory = true;
+	if (r) {
+		crowd_clear(&crowd);
+		return program->out_of_memory ? 0 : build_list(b, ids, n, behind, false, ret_steps);
+	}
+	if (crowd.n_rest) {
+		here.side = build(b, crowd.rest, crowd.n_rest, behind, false, depth + 1, &steps);
+		if (node_of(b, crowd.rest[0]) < here.rest)
+			here.rest = node_of(b, crowd.rest[0]);
+	}
+	number = program_reserve(program, spec->op == NODE_HASH6 ? 2 : 1);
+	base = program_reserve_refs(program, (size_t)REF_BUCKET << bits, REF_BUCKET);
+	if (!program->out_of_memory) {
+		steps += 1 + build_groups(b, &crowd, base, &here, depth, &low);
+		address_mask(smask, spec->saddr, b->family);
+		address_mask(dmask, spec->daddr, b->family);
+	}
+	if (!program->out_of_memory) {
+		struct node_fork *fork = (struct node_fork *)&program->nodes[number];
+
+		*fork = (struct node_fork){ .op = spec->op,
+					    .bits = bits,
+					    .proto = spec->op == NODE_WORD ? spec->word : spec->proto ? 0xff : 0,
+					    .seed = seed,
+					    .base = base,
+					    .side = here.side,
+					    .low = low,
+					    .rest = here.rest,
+					    .saddr_mask = spec->op == NODE_WORD ? spec->word_mask : (uint32_t)smask[1],
+					    .daddr_mask = dmask[1],
+					    .ports_mask = (spec->sport ? 0xffff0000 : 0) | (spec->dport ? 0xffff : 0) };
+		if (spec->op == NODE_HASH6)
+			*(struct node_quad *)&program->nodes[number + 1] =
+				(struct node_quad){ { smask[0], smask[1] }, { dmask[0], dmask[1] } };
+	}
+	crowd_clear(&crowd);
+	*ret_steps = steps;
+	return number;
+}
+
+/* ids ascend. Returns a reference for a bucket, or else a fork; *ret_steps does not count what is behind. */
+static uint32_t build(struct builder *b, const uint32_t *ids, size_t n, const struct behind *behind, bool in_bucket,
+		      unsigned int depth, uint32_t *ret_steps)
+{
+	struct spec spec = { 0 };
+	double cost = HUGE_VAL;
+
+	if (n > LIST_SMALL && depth < DEPTH_MAX && b->looks)
+		cost = choose(b, ids, n, &spec);
+	if (cost == HUGE_VAL || (n <= LIST_MEDIUM && cost > 1 + (n - 1) * 0.8))
+		return build_list(b, ids, n, behind, in_bucket, ret_steps);
+	return build_fork(b, ids, n, behind, depth, &spec, ret_steps);
+}
+
+int index_build(uint32_t *ret_root, uint32_t *ret_steps, struct program *program, enum family family,
+		const struct area *areas, size_t n)
+{
+	struct builder b = { .program = program, .family = family, .areas = areas, .looks = LOOKS_MAX };
+	const struct behind nothing = { AT_END, RULE_NONE };
+	uint32_t *ids = malloc((n + 1) * sizeof(*ids));
+	int r = 0;
+
+	*ret_root = AT_END;
+	*ret_steps = 0;
+	if (!ids || !make_room(&b, n < 2 * SAMPLE ? n + 1 : 2 * SAMPLE))
+		r = -ENOMEM;
+	for (size_t i = 0; i < n && r == 0; i++)
+		ids[i] = i;
+	if (r == 0 && n == 1) {
+		*ret_root = areas[0].node;
+		*ret_steps = program->cost[areas[0].node];
+	} else if (r == 0 && n) {
+		*ret_root = build(&b, ids, n, &nothing, false, 0, ret_steps);
+	}
+	free(ids);
+	free(b.key);
+	free(b.count);
+	free(b.stamp);
+	free(b.used);
+	return r || program->out_of_memory ? -ENOMEM : 0;
+}
