@@ -90,35 +90,31 @@ enum key_word {
 /*
  * The rules of a generation: an array of nodes of 32 bytes and an array of references between them.
  *
- * For each family a filter has an index over its rules. A packet goes from fork to fork (NODE_HASH4, _HASH6,
- * _WORD, _LIST); each one names the few rules that the packet's fields could match, which are compared in
- * full (NODE_RULE4, _RULE6), and a `side`: the fork that holds what did not fit here, which is visited
- * afterwards. Rules stand in the array in the order of the file, so the lowest node number that matches is
- * the first match. Each fork knows the lowest rule in it and the lowest one on the sides behind it: the walk
- * passes by and ends as soon as nothing earlier can win.
+ * For each family a filter has an index over its rules: a row of forks. Each fork hashes some of the packet's
+ * fields to a bucket, where a reference leads to the one rule, the short list or the further row of forks
+ * that these fields could mean. All forks are asked, nothing branches on what they find, and the few rules
+ * found are compared in full (NODE_RULE4, _RULE6). Rules stand in the array in the order of the file, so the
+ * lowest node number that matches is the first match.
  *
  * What the comparison of a rule cannot say is a program of further nodes:
  *
  *   NODE_TEST       (key[word] & mask) in [lo, hi] ? go to yes : go to no
  *   NODE_COUNT      add the packet to counter lo, go to yes
  *   NODE_LOG        send an event with prefix number lo for rule hi, go to yes
- *   NODE_CANDIDATE  all of the rule matched: if it is the lowest so far, node yes is what it does
+ *   NODE_CANDIDATE  all of the rule matched; node yes is what it does
  *   NODE_VERDICT    end: verdict `word`, reason mask, rule lo, counter hi, redirect to ifindex yes
  *
- * Node 0 is NODE_END: the search is over, what the best rule does comes next. Node 1 is NODE_RESUME: the
- * rule did not match, the search goes on. Rules that do something before their last condition, or do not
- * decide, are eager: they have an index of their own, which is searched for the lowest one before the best
- * of the others, again and again until there is none.
+ * AT_RESUME as a target: the rule does not match. Rules that do something before their last condition, or do
+ * not decide, are eager: they have an index of their own, which is searched for the lowest one before the
+ * first match of the others, again and again until there is none.
  */
 enum node_op {
-	NODE_END,
-	NODE_RESUME,
+	NODE_NONE, /* nodes 0 and 1, so that 0 is no reference and AT_RESUME no rule */
 	NODE_RULE4,
 	NODE_RULE6, /* takes two nodes: struct node_quad is the second */
 	NODE_HASH4,
 	NODE_HASH6, /* takes two nodes: struct node_quad is the second */
 	NODE_WORD,
-	NODE_LIST,
 	NODE_TEST,
 	NODE_COUNT,
 	NODE_LOG,
@@ -127,7 +123,6 @@ enum node_op {
 	NODE_OP_MAX
 };
 
-#define AT_END              0u
 #define AT_RESUME           1u
 #define COUNTER_NONE        0xffffffffu
 #define COUNTER_EVENTS_LOST 0 /* `log` events that found the ring buffer full; the first counter of all */
@@ -174,28 +169,37 @@ struct node_quad {
 
 /*
  * A fork. NODE_HASH4 and _HASH6 hash masked fields (node_hash()), NODE_WORD one word of the key: the result
- * picks one of 1 << bits buckets of four references; the one with the right tag is taken. NODE_LIST takes
- * the list at `base`.
+ * picks one of 1 << bits buckets of four references; the one with the right tag is taken.
  */
 struct node_fork {
 	__u8 op;
 	__u8 bits;
 	__u8 proto;  /* 0xff: the protocol is hashed, 0: not. NODE_WORD: enum key_word */
 	__u8 seed;
-	__u32 base;  /* first reference; of buckets a multiple of four */
-	__u32 side;  /* the fork to go on with */
-	__u32 low;   /* lowest rule here, sides not counted */
-	__u32 rest;  /* lowest rule on all sides from here on */
+	__u32 base;  /* first reference; a multiple of four */
+	__u32 next;  /* a reference: the next fork of the row, or at its end the rule or list for what fits no fork, or 0 */
 	__u32 saddr_mask; /* NODE_WORD: the word's mask */
 	__u32 daddr_mask;
 	__u32 ports_mask; /* source port << 16 | destination port */
+	__u32 pad[2];
 };
 
-/* A reference: the number of a node, 0 none. In a bucket with a tag; lists end with 0. */
-#define REF_NODE      0x00ffffffu
-#define REF_LIST      0x01000000u /* the number is that of the list's first reference */
-#define REF_TAG_SHIFT 25
-#define REF_BUCKET    4u
+/*
+ * A reference: number and kind, 0 none; in a bucket with a tag. The number of a list is that of its first
+ * reference; a list is sorted and ends with 0.
+ */
+#define REF_NUMBER     0x007fffffu
+#define REF_KIND_SHIFT 23
+#define REF_RULE       (0u << REF_KIND_SHIFT)
+#define REF_LIST       (1u << REF_KIND_SHIFT)
+#define REF_FORK       (2u << REF_KIND_SHIFT)
+#define REF_KIND       (3u << REF_KIND_SHIFT)
+#define REF_UNTAGGED   (REF_NUMBER | REF_KIND)
+#define REF_TAG_SHIFT  25
+#define REF_BUCKET     4u
+
+/* Forks that one search may ask, and references that it may find: the compiler stays below. */
+#define SEARCH_FORKS 32
 
 /* A bijection of 64 bits that spreads (after M. Stafford's mixers). */
 static inline __attribute__((always_inline)) __u64 node_mix(__u64 h)
@@ -228,10 +232,11 @@ static inline __attribute__((always_inline)) __u32 node_bucket(__u64 hash, __u32
 	return hash >> 32 >> (32 - bits);
 }
 
-/* Steps of one walk: WALK_INLINE without a call, then up to WALK_CHUNKS calls of WALK_INLINE each. */
-#define WALK_INLINE 24
-#define WALK_CHUNKS 65536
-#define WALK_MAX    (WALK_INLINE * (WALK_CHUNKS + 1))
+/* Rules that one search compares without a call, and in all. */
+#define SEARCH_INLINE 16
+#define SEARCH_MAX    (1u << 20)
+/* Nodes on the longest way through one program. */
+#define PROGRAM_MAX 256
 
 /*
  * A set is an instance number: the same slot of the five outer maps holds its inner maps. Which of
@@ -332,7 +337,7 @@ enum family { FAMILY_IPV4, FAMILY_IPV6, FAMILY_OTHER, FAMILY_MAX };
 #define FILTER_NEEDS_SKUID (1u << 0)
 
 struct filter_head {
-	__u32 root[FAMILY_MAX];  /* first node of the search; 0: there are no rules */
+	__u32 root[FAMILY_MAX];  /* a reference; 0: there are no rules */
 	__u32 eager[FAMILY_MAX]; /* the same for eager rules */
 	__u32 counters; /* first of REASON_MAX counters, one a reason */
 	__u32 lookups;  /* first lookup */

@@ -126,22 +126,23 @@ struct scratch {
 	__u32 ifindex;
 	__u32 nought; /* always 0, which the verifier does not know */
 	__u32 node;     /* of the rule that decided, where `rule` does not say it; else 0 */
-	/* of the walk through the rules (classify.h) */
-	__u32 current;      /* node to visit */
-	__u32 cursor;       /* next reference of the list that current came from; 0: none */
-	__u32 side;         /* fork to go on with behind it */
-	__u32 rest;         /* lowest rule there */
-	__u32 best;         /* lowest rule so far, or RULE_NONE */
-	__u32 candidate;    /* the rule whose program runs */
-	__u32 action;       /* the best rule, or the node of what it does */
-	__u32 eager;        /* root of the eager rules */
-	__u32 round;        /* enum round */
-	__u32 floor;        /* the last one of them that was done */
-	__u32 bound;        /* the best of the other rules */
-	__u32 bound_action; /* and what it does */
-	__u32 fallback;     /* enum verdict */
-	__u32 counter;      /* of the rule that decided, or COUNTER_NONE */
-	__u32 number;       /* key of a lookup */
+	/* of the search for the first rule (search.h, classify.h) */
+	__u32 best;          /* lowest rule so far, or RULE_NONE */
+	__u32 action;        /* what its program says that it does, or 0: its comparison says it */
+	__u32 floor;         /* rules up to here do not count */
+	__u32 with_programs; /* 1: a rule that has a program waits in `programs` */
+	__u32 eager;         /* reference of the eager rules */
+	__u32 fallback;      /* enum verdict */
+	__u32 cursor;        /* next reference of a list, or 0 */
+	__u32 next_found;
+	__u32 n_found;
+	__u32 n_programs;
+	__u32 current;       /* the node that a program is at */
+	__u32 counter;       /* of the rule that decided, or COUNTER_NONE */
+	__u32 number;        /* key of a lookup */
+	__u32 found[SEARCH_FORKS];    /* references to rules and lists */
+	__u32 rows[SEARCH_FORKS];     /* references to further rows of forks */
+	__u32 programs[SEARCH_FORKS]; /* rules whose programs must still say whether they match */
 	struct node_quad quad; /* the IPv6 addresses again */
 	__u64 generation;
 	__u8 header[64]; /* a copy of a header that is not in the frame's linear part */

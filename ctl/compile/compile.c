@@ -91,9 +91,9 @@ static int check_cost(struct image *image, const struct lower_context *c, struct
 {
 	uint32_t cost = image->worst_steps[c->filter_number];
 
-	if (cost > WALK_MAX) {
+	if (cost > SEARCH_MAX) {
 		diag_error(diag, c->filter->loc, "a packet could need %u steps through filter '%s'; it has %u", cost,
-			   c->filter->name, WALK_MAX);
+			   c->filter->name, SEARCH_MAX);
 		diag_hint(diag, "put long lists of addresses or ports into a set");
 		return -EINVAL;
 	}

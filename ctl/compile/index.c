@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Areas -> forks (bpf/abi.h, struct node_fork): near constant cost, whatever the number of rules.
+ * Areas -> rows of forks (bpf/abi.h, struct node_fork): near constant cost, whatever the number of rules.
  *
  * A fork hashes some fields, each to a length that it picks. Areas that say all of these fields fall into
- * groups that share a bucket's reference; groups that are still large get a fork of their own. The others
- * (wildcards, shorter prefixes, ranges of ports) go to the fork's side, where other fields are tried. What
- * no field tells apart stays a list, however long: slow, never wrong, and `check` says so.
+ * groups that share a bucket's reference; groups that are still large get a row of forks of their own. The
+ * others (wildcards, shorter prefixes, ranges of ports) go to the next fork of the row, which tries other
+ * fields. What no field tells apart stays a list, however long: slow, never wrong, and `check` says so.
  *
- * Greedy, with a model of what a packet pays: a step for the fork and for each fork on the sides behind it,
- * and what its group costs. Bounded in time by a budget of looks at areas. Deterministic.
+ * Greedy, with a model of what a packet pays: a step for each fork of the row, and what its group costs.
+ * Bounded in time by a budget of looks at areas, and in forks by what a search may ask. Deterministic.
  */
 #include <errno.h>
 #include <math.h>
@@ -19,7 +19,8 @@
 
 #define LIST_SMALL  3   /* so few are not worth a fork */
 #define LIST_MEDIUM 6   /* so few only where the fork is cheaper by the model */
-#define DEPTH_MAX   96  /* forks behind and below each other */
+#define FORKS_MAX   (SEARCH_FORKS - 2) /* that one packet asks, in all rows */
+#define FORKS_BELOW 10  /* of these, for one group */
 #define BITS_MAX    22  /* of a fork's buckets */
 #define SAMPLE      16384
 #define LOOKS_MAX   UINT64_C(400000000)
@@ -35,9 +36,9 @@ struct spec {
 	uint32_t word_mask;
 };
 
-/* Where the search goes on behind a fork. */
-struct behind {
-	uint32_t side, rest;
+/* The most that a packet pays. */
+struct price {
+	uint32_t forks, rules;
 };
 
 struct builder {
@@ -290,40 +291,27 @@ static int compare_ids(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
-static uint32_t build(struct builder *b, const uint32_t *ids, size_t n, const struct behind *behind, bool in_bucket,
-		      unsigned int depth, uint32_t *ret_steps);
+static uint32_t build(struct builder *b, const uint32_t *ids, size_t n, uint32_t forks, struct price *ret_price);
 
 static uint32_t node_of(const struct builder *b, uint32_t id)
 {
 	return b->areas[id].node;
 }
 
-/* A list, as a reference in a bucket or as a fork of its own. */
-static uint32_t build_list(struct builder *b, const uint32_t *ids, size_t n, const struct behind *behind,
-			   bool in_bucket, uint32_t *ret_steps)
+static uint32_t build_list(struct builder *b, const uint32_t *ids, size_t n, struct price *ret_price)
 {
-	struct program *program = b->program;
-	uint64_t steps = !in_bucket;
-	uint32_t base, number;
+	uint64_t cost = 0;
+	uint32_t base;
 
 	for (size_t i = 0; i < n; i++)
-		steps += program->cost[node_of(b, ids[i])];
-	*ret_steps = steps > UINT32_MAX ? UINT32_MAX : steps;
-	if (in_bucket && n == 1)
-		return node_of(b, ids[0]);
-	base = program_reserve_refs(program, n + 1, 1);
-	if (program->out_of_memory)
-		return 0;
-	for (size_t i = 0; i < n; i++)
-		program->refs[base + i] = node_of(b, ids[i]);
-	if (in_bucket)
-		return REF_LIST | base;
-	number = program_reserve(program, 1);
-	if (!program->out_of_memory)
-		*(struct node_fork *)&program->nodes[number] = (struct node_fork){
-			.op = NODE_LIST, .base = base, .side = behind->side, .rest = behind->rest, .low = node_of(b, ids[0])
-		};
-	return number;
+		cost += b->program->cost[node_of(b, ids[i])];
+	*ret_price = (struct price){ .rules = cost > UINT32_MAX ? UINT32_MAX : cost };
+	if (n == 1)
+		return REF_RULE | node_of(b, ids[0]);
+	base = program_reserve_refs(b->program, n + 1, 1);
+	for (size_t i = 0; i < n && !b->program->out_of_memory; i++)
+		b->program->refs[base + i] = REF_RULE | node_of(b, ids[i]);
+	return REF_LIST | base;
 }
 
 /* How many groups of the fork find no place in their buckets; marks: one byte a bucket, tags: four. */
@@ -454,121 +442,115 @@ static int crowd_place(struct crowd *crowd, const struct builder *b, const struc
 	return 0;
 }
 
-/* References to all groups; returns the longest way through one of them. */
-static uint32_t build_groups(struct builder *b, struct crowd *crowd, uint32_t base, const struct behind *behind,
-			     unsigned int depth, uint32_t *ret_low)
+static void price_raise(struct price *price, const struct price *other)
 {
-	uint32_t longest = 0, low = RULE_NONE;
+	if (other->forks > price->forks)
+		price->forks = other->forks;
+	if (other->rules > price->rules)
+		price->rules = other->rules;
+}
 
+/* References to all groups. */
+static void build_groups(struct builder *b, struct crowd *crowd, uint32_t base, uint32_t forks, struct price *ret_price)
+{
 	for (size_t i = 0; i < crowd->n && !b->program->out_of_memory;) {
-		uint32_t place = crowd->place[i], leader = crowd->members[i].leader, steps, ref;
+		uint32_t place = crowd->place[i], leader = crowd->members[i].leader, ref;
+		struct price price = { 0 };
 		size_t n = 0;
 
 		for (; i < crowd->n && crowd->members[i].leader == leader; i++)
 			crowd->group[n++] = crowd->members[i].id;
 		if (place == UINT32_MAX)
 			continue;
-		if (node_of(b, leader) < low)
-			low = node_of(b, leader);
-		ref = build(b, crowd->group, n, behind, true, depth + 1, &steps);
+		ref = build(b, crowd->group, n, forks, &price);
 		if (b->program->out_of_memory)
 			break;
-		b->program->refs[base + (place & REF_NODE)] = ref | (place >> REF_TAG_SHIFT) << REF_TAG_SHIFT;
-		if (steps > longest)
-			longest = steps;
+		b->program->refs[base + (place & REF_NUMBER)] = ref | (place >> REF_TAG_SHIFT) << REF_TAG_SHIFT;
+		price_raise(ret_price, &price);
 	}
-	*ret_low = low;
-	return longest;
 }
 
-static uint32_t build_fork(struct builder *b, const uint32_t *ids, size_t n, const struct behind *behind,
-			   unsigned int depth, const struct spec *spec, uint32_t *ret_steps)
+static void write_fork(const struct builder *b, uint32_t number, const struct spec *spec, const struct node_fork *known)
+{
+	struct node_fork *fork = (struct node_fork *)&b->program->nodes[number];
+	uint64_t smask[2], dmask[2];
+
+	address_mask(smask, spec->saddr, b->family);
+	address_mask(dmask, spec->daddr, b->family);
+	*fork = *known;
+	fork->op = spec->op;
+	fork->proto = spec->op == NODE_WORD ? spec->word : spec->proto ? 0xff : 0;
+	fork->saddr_mask = spec->op == NODE_WORD ? spec->word_mask : (uint32_t)smask[1];
+	fork->daddr_mask = dmask[1];
+	fork->ports_mask = (spec->sport ? 0xffff0000 : 0) | (spec->dport ? 0xffff : 0);
+	if (spec->op == NODE_HASH6)
+		*(struct node_quad *)&b->program->nodes[number + 1] =
+			(struct node_quad){ { smask[0], smask[1] }, { dmask[0], dmask[1] } };
+}
+
+/* The fork, and the rest of its row. */
+static uint32_t build_fork(struct builder *b, const uint32_t *ids, size_t n, uint32_t forks, const struct spec *spec,
+			   struct price *ret_price)
 {
 	struct program *program = b->program;
-	struct behind here = *behind;
+	struct node_fork fork = { 0 };
+	struct price groups = { 0 }, rest = { 0 };
 	struct crowd crowd = { 0 };
-	uint64_t smask[2], dmask[2];
-	uint32_t number = 0, base, low, steps = 0;
-	uint8_t seed = 0, bits = 0;
+	uint32_t number = 0;
 	int r = crowd_gather(&crowd, b, ids, n, spec);
 
 	if (r == 0)
-		r = crowd_place(&crowd, b, spec, &seed, &bits);
+		r = crowd_place(&crowd, b, spec, &fork.seed, &fork.bits);
 	if (r == -ENOMEM)
 		program->out_of_memory = true;
 	if (r) {
 		crowd_clear(&crowd);
-		return program->out_of_memory ? 0 : build_list(b, ids, n, behind, false, ret_steps);
-	}
-	if (crowd.n_rest) {
-		here.side = build(b, crowd.rest, crowd.n_rest, behind, false, depth + 1, &steps);
-		if (node_of(b, crowd.rest[0]) < here.rest)
-			here.rest = node_of(b, crowd.rest[0]);
+		return program->out_of_memory ? 0 : build_list(b, ids, n, ret_price);
 	}
 	number = program_reserve(program, spec->op == NODE_HASH6 ? 2 : 1);
-	base = program_reserve_refs(program, (size_t)REF_BUCKET << bits, REF_BUCKET);
-	if (!program->out_of_memory) {
-		steps += 1 + build_groups(b, &crowd, base, &here, depth, &low);
-		address_mask(smask, spec->saddr, b->family);
-		address_mask(dmask, spec->daddr, b->family);
-	}
-	if (!program->out_of_memory) {
-		struct node_fork *fork = (struct node_fork *)&program->nodes[number];
-
-		*fork = (struct node_fork){ .op = spec->op,
-					    .bits = bits,
-					    .proto = spec->op == NODE_WORD ? spec->word : spec->proto ? 0xff : 0,
-					    .seed = seed,
-					    .base = base,
-					    .side = here.side,
-					    .low = low,
-					    .rest = here.rest,
-					    .saddr_mask = spec->op == NODE_WORD ? spec->word_mask : (uint32_t)smask[1],
-					    .daddr_mask = dmask[1],
-					    .ports_mask = (spec->sport ? 0xffff0000 : 0) | (spec->dport ? 0xffff : 0) };
-		if (spec->op == NODE_HASH6)
-			*(struct node_quad *)&program->nodes[number + 1] =
-				(struct node_quad){ { smask[0], smask[1] }, { dmask[0], dmask[1] } };
-	}
+	fork.base = program_reserve_refs(program, (size_t)REF_BUCKET << fork.bits, REF_BUCKET);
+	forks--;
+	build_groups(b, &crowd, fork.base, forks < FORKS_BELOW ? forks / 2 : FORKS_BELOW, &groups);
+	if (crowd.n_rest && !program->out_of_memory)
+		fork.next = build(b, crowd.rest, crowd.n_rest, forks - groups.forks, &rest);
+	if (!program->out_of_memory)
+		write_fork(b, number, spec, &fork);
 	crowd_clear(&crowd);
-	*ret_steps = steps;
-	return number;
+	ret_price->forks = 1 + groups.forks + rest.forks;
+	ret_price->rules = groups.rules + rest.rules < groups.rules ? UINT32_MAX : groups.rules + rest.rules;
+	return REF_FORK | number;
 }
 
-/* ids ascend. Returns a reference for a bucket, or else a fork; *ret_steps does not count what is behind. */
-static uint32_t build(struct builder *b, const uint32_t *ids, size_t n, const struct behind *behind, bool in_bucket,
-		      unsigned int depth, uint32_t *ret_steps)
+/* ids ascend. Returns a reference; no packet asks more than this many forks behind it. */
+static uint32_t build(struct builder *b, const uint32_t *ids, size_t n, uint32_t forks, struct price *ret_price)
 {
 	struct spec spec = { 0 };
 	double cost = HUGE_VAL;
 
-	if (n > LIST_SMALL && depth < DEPTH_MAX && b->looks)
+	if (n > LIST_SMALL && forks && b->looks)
 		cost = choose(b, ids, n, &spec);
 	if (cost == HUGE_VAL || (n <= LIST_MEDIUM && cost > 1 + (n - 1) * 0.8))
-		return build_list(b, ids, n, behind, in_bucket, ret_steps);
-	return build_fork(b, ids, n, behind, depth, &spec, ret_steps);
+		return build_list(b, ids, n, ret_price);
+	return build_fork(b, ids, n, forks, &spec, ret_price);
 }
 
 int index_build(uint32_t *ret_root, uint32_t *ret_steps, struct program *program, enum family family,
 		const struct area *areas, size_t n)
 {
 	struct builder b = { .program = program, .family = family, .areas = areas, .looks = LOOKS_MAX };
-	const struct behind nothing = { AT_END, RULE_NONE };
+	struct price price = { 0 };
 	uint32_t *ids = malloc((n + 1) * sizeof(*ids));
 	int r = 0;
 
-	*ret_root = AT_END;
+	*ret_root = 0;
 	*ret_steps = 0;
 	if (!ids || !make_room(&b, n < 2 * SAMPLE ? n + 1 : 2 * SAMPLE))
 		r = -ENOMEM;
 	for (size_t i = 0; i < n && r == 0; i++)
 		ids[i] = i;
-	if (r == 0 && n == 1) {
-		*ret_root = areas[0].node;
-		*ret_steps = program->cost[areas[0].node];
-	} else if (r == 0 && n) {
-		*ret_root = build(&b, ids, n, &nothing, false, 0, ret_steps);
-	}
+	if (r == 0 && n)
+		*ret_root = build(&b, ids, n, FORKS_MAX, &price);
+	*ret_steps = price.rules + price.forks < price.rules ? UINT32_MAX : price.rules + price.forks;
 	free(ids);
 	free(b.key);
 	free(b.count);

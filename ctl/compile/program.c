@@ -35,7 +35,7 @@ uint32_t program_reserve(struct program *program, size_t n)
 	uint32_t first = program->n_nodes;
 
 	if (!grow_nodes(program, n))
-		return AT_END;
+		return 0;
 	memset(program->nodes + first, 0, n * sizeof(*program->nodes));
 	for (size_t i = 0; i < n; i++)
 		program->cost[first + i] = 1;
@@ -66,18 +66,17 @@ uint32_t program_reserve_refs(struct program *program, size_t n, size_t align)
 int program_begin(struct program *program)
 {
 	program_reserve_refs(program, 1, 1);
-	program_add(program, (struct node){ .op = NODE_END });
-	program_add(program, (struct node){ .op = NODE_RESUME });
+	program_reserve(program, 2);
 	return program->out_of_memory ? -1 : 0;
 }
 
-/* Returns the node's number; AT_END after memory ended (program->out_of_memory says so). */
+/* Returns the node's number; 0 after memory ended (program->out_of_memory says so). */
 uint32_t program_add(struct program *program, struct node node)
 {
 	uint32_t number = program_reserve(program, 1), yes, no;
 
 	if (program->out_of_memory)
-		return AT_END;
+		return 0;
 	program->nodes[number] = node;
 	if (node.op == NODE_TEST || node.op == NODE_COUNT || node.op == NODE_LOG) {
 		yes = program->cost[node.yes];

@@ -46,14 +46,14 @@ struct meaning {
 
 struct program {
 	struct node *nodes; /* of any kind: struct node_rule, node_fork, node_quad in their places */
-	uint32_t *cost;     /* per node: the longest path from it, in steps, sides of forks not counted */
+	uint32_t *cost;     /* per node: the longest path from it, in steps */
 	size_t n_nodes, node_capacity;
 	uint32_t *refs;
 	size_t n_refs, ref_capacity;
 	bool out_of_memory;
 };
 
-/* The nodes that every program has: AT_END and AT_RESUME, and the reference 0. */
+/* What every program has: nodes 0 and AT_RESUME, and the reference 0. */
 int program_begin(struct program *program);
 uint32_t program_add(struct program *program, struct node node);
 /* n nodes in a row, zeroed, of cost 1. */
@@ -137,18 +137,18 @@ struct areas {
 int areas_add_rule(struct areas *areas, bool *settled, const struct rule *rule, size_t number, enum family family,
 		   const struct meaning *meanings, size_t most);
 
-/* index.c: forks over areas, sorted by node */
+/* index.c: rows of forks over areas, which are sorted by node */
 int index_build(uint32_t *ret_root, uint32_t *ret_steps, struct program *program, enum family family,
 		const struct area *areas, size_t n);
 
-/* visit.c: the walk of bpf/classify.h, for one packet, to every rule it compares and that holds */
+/* visit.c: the search of bpf/search.h, for one packet: every rule whose comparison holds */
 struct visit_key {
 	uint64_t saddr[2], daddr[2];
 	uint32_t ports, class;
 	uint32_t word[KEY_MAX];
 };
-/* Calls until it returns true. */
-void index_visit(const struct program *program, uint32_t root, const struct visit_key *key,
+/* Calls until it returns true, and says whether it did. */
+bool index_visit(const struct program *program, uint32_t ref, const struct visit_key *key,
 		 bool (*found)(void *context, uint32_t node), void *context);
 
 /* cover.c */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The walk of bpf/classify.h for one packet, to all rules whose comparison holds, not only the first. */
+/* The search of bpf/search.h for one packet: all rules whose comparison holds, not only the first. */
 #include "program.h"
 
 static uint64_t high_bits(uint64_t difference, uint32_t shift)
@@ -50,43 +50,28 @@ static uint32_t take(const struct program *program, const struct node_fork *fork
 
 	for (unsigned int i = 0; i < REF_BUCKET; i++)
 		if (ref[i] && ref[i] >> REF_TAG_SHIFT == node_tag(hash))
-			return ref[i];
+			return ref[i] & REF_UNTAGGED;
 	return 0;
 }
 
-void index_visit(const struct program *program, uint32_t root, const struct visit_key *key,
+bool index_visit(const struct program *program, uint32_t ref, const struct visit_key *key,
 		 bool (*found)(void *context, uint32_t node), void *context)
 {
-	uint32_t current = root, side = AT_END, cursor = 0;
-
-	while (current != AT_END) {
-		const struct node *node = &program->nodes[current];
+	while ((ref & REF_KIND) == REF_FORK) {
+		const struct node *node = &program->nodes[ref & REF_NUMBER];
 		const struct node_fork *fork = (const struct node_fork *)node;
-		uint32_t ref = 0;
 
-		if (node->op == NODE_RULE4 || node->op == NODE_RULE6) {
-			if (compare(node, key) && found(context, current))
-				return;
-		} else {
-			side = fork->side;
-			cursor = 0;
-			if (fork->op == NODE_LIST)
-				cursor = fork->base;
-			else
-				ref = take(program, fork, hash_of(node, key));
-			if (ref & REF_LIST)
-				cursor = ref & REF_NODE;
-			else if (ref & REF_NODE) {
-				current = ref & REF_NODE;
-				continue;
-			}
-		}
-		current = cursor ? program->refs[cursor] & REF_NODE : AT_END;
-		if (current == AT_END) {
-			current = side;
-			cursor = 0;
-		} else {
-			cursor++;
-		}
+		if (index_visit(program, take(program, fork, hash_of(node, key)), key, found, context))
+			return true;
+		ref = fork->next;
 	}
+	if (!(ref & REF_NUMBER))
+		return false;
+	if ((ref & REF_KIND) == REF_RULE)
+		return compare(&program->nodes[ref & REF_NUMBER], key) && found(context, ref & REF_NUMBER);
+	for (uint32_t at = ref & REF_NUMBER; program->refs[at]; at++)
+		if (compare(&program->nodes[program->refs[at] & REF_NUMBER], key) &&
+		    found(context, program->refs[at] & REF_NUMBER))
+			return true;
+	return false;
 }
