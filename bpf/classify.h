@@ -167,23 +167,33 @@ __weak __noinline int classify_rest(__u32 more)
 	return 0;
 }
 
-/* The lowest rule above s->floor and below s->best that matches, from this reference on. */
-static __always_inline void classify_search(struct scratch *s, const void *half, __u32 ref)
+/* Looks for the lowest rule above s->floor and below s->best. false: search_rules() left more to compare. */
+static __always_inline bool classify_search(struct scratch *s, const void *half, __u32 ref)
 {
-	bool all;
-
 	s->cursor = 0;
 	s->next_found = 0;
-	if (!search_forks(s, half, ref)) {
-		classify_fail(s, REASON_STEPS);
-		return;
-	}
-	all = search_rules(s, half);
-	if (s->n_programs || !all)
-		classify_rest(!all);
+	if (search_forks(s, half, ref))
+		return search_rules(s, half);
+	s->n_programs = 0;
+	classify_fail(s, REASON_STEPS);
+	return true;
 }
 
-/* bpf_loop callback: the next eager rule before the first match of the others, and its program. */
+/* The same for eager rules, as a function of its own, so that it is verified once. */
+__weak __noinline int classify_search_eager(void)
+{
+	const void *half;
+	struct scratch *s;
+
+	if (!classify_memory(&s, &half))
+		return 1;
+	return classify_search(s, half, s->eager);
+}
+
+/*
+ * bpf_loop callback: the next eager rule before the first match of the others, and its program. Calls as little
+ * as it can: all frames from the program to event_log() share 512 bytes.
+ */
 static long classify_eager_step(__u32 i, void *unused)
 {
 	const struct node_rule *rule;
@@ -197,7 +207,8 @@ static long classify_eager_step(__u32 i, void *unused)
 		return 1;
 	bound = s->best;
 	action = s->action;
-	classify_search(s, half, s->eager);
+	if (!classify_search_eager())
+		bpf_loop(SEARCH_MAX, classify_rest_step, NULL, 0);
 	if (s->done || s->best == bound)
 		return 1;
 	rule = search_node(half, s->best);
@@ -205,19 +216,6 @@ static long classify_eager_step(__u32 i, void *unused)
 	s->best = bound;
 	s->action = action;
 	return classify_run(rule->more) == RUN_DECIDED;
-}
-
-__weak __noinline int classify_eager(void)
-{
-	__u32 zero = 0;
-	struct scratch *s = bpf_map_lookup_elem(&scratch, &zero);
-
-	if (!s)
-		return 0;
-	s->with_programs = 0;
-	if (bpf_loop(SEARCH_MAX, classify_eager_step, NULL, 0) == SEARCH_MAX)
-		classify_fail(s, REASON_STEPS);
-	return 0;
 }
 
 /* What the best rule does. */
@@ -263,6 +261,7 @@ static __always_inline __u32 classify_prepare(struct scratch *s)
 static __always_inline void classify(struct scratch *s, const struct tables_head *t, const struct filter_head *filter)
 {
 	__u32 family = classify_prepare(s);
+	bool all;
 
 	s->eager = filter->eager[family];
 	s->fallback = filter->fallback;
@@ -270,9 +269,14 @@ static __always_inline void classify(struct scratch *s, const struct tables_head
 	s->action = 0;
 	s->floor = 0;
 	s->with_programs = 1;
-	classify_search(s, t, filter->root[family]);
-	if (!s->done && s->eager)
-		classify_eager();
+	all = classify_search(s, t, filter->root[family]);
+	if (s->n_programs || !all)
+		classify_rest(!all);
+	if (!s->done && s->eager) {
+		s->with_programs = 0;
+		if (bpf_loop(SEARCH_MAX, classify_eager_step, NULL, 0) == SEARCH_MAX)
+			classify_fail(s, REASON_STEPS);
+	}
 	if (!s->done)
 		classify_act(s, t);
 	if (!counter_add(s, s->counter))

@@ -21,10 +21,14 @@ static __always_inline __u64 search_ref(const void *half, __u64 number)
 	return *(const __u32 *)(half + cfg.refs_off + (number & cfg.ref_mask) * sizeof(__u32));
 }
 
-/* 1 where a < b, both below 1 << 63 */
+/* 1 where a < b, both below 1 << 63. Hidden from clang, which would make it a branch. */
 static __always_inline __u64 below(__u64 a, __u64 b)
 {
-	return (a - b) >> 63;
+	a -= b;
+	barrier_var(a);
+	a >>= 63;
+	barrier_var(a);
+	return a;
 }
 
 /* The reference in a bucket of four that has the tag; no tag is there twice. */
@@ -96,6 +100,7 @@ static __always_inline bool search_forks(struct scratch *s, const void *half, __
 				break;
 			ref = s->rows[row++];
 		}
+		ref = forget(s, ref);
 		fork = search_node(half, ref & REF_NUMBER);
 		if (fork->op == NODE_HASH4)
 			hash = search_hash4(s, fork);
@@ -103,7 +108,7 @@ static __always_inline bool search_forks(struct scratch *s, const void *half, __
 			hash = search_hash6(s, fork, search_node(half, (ref & REF_NUMBER) + 1));
 		else
 			hash = search_word(s, fork);
-		barrier_var(hash);
+		hash = forget(s, hash);
 		found = search_bucket(half, fork->base + (__u64)node_bucket(hash, fork->bits) * REF_BUCKET,
 				      node_tag(hash)) & REF_UNTAGGED;
 		is_row = found >> REF_KIND_SHIFT >> 1;
