@@ -83,9 +83,10 @@ enum key_word {
 #define CLASS_PROTO        0 /* 8 bits: KEY_PROTO */
 #define CLASS_L4           8 /* the transport header is in this packet: KEY_L4 is KEY_PROTO */
 #define CLASS_PORTS        9 /* and has ports: TCP, UDP, SCTP */
-#define CLASS_NEXTHDR      10 /* 8 bits: KEY_NEXTHDR */
-#define CLASS_SETS         18 /* the first lookups of the filter, as in KEY_SETS0 */
-#define CLASS_SETS_BITS    14
+#define CLASS_DIRECT       10 /* the transport header follows the IP header: KEY_PROTO is KEY_NEXTHDR */
+#define CLASS_TCPFLAGS     11 /* 8 bits: KEY_TCPFLAGS */
+#define CLASS_SETS         19 /* the first lookups of the filter, as in KEY_SETS0 */
+#define CLASS_SETS_BITS    13
 
 /*
  * The rules of a generation: an array of nodes of 32 bytes and an array of references between them.

@@ -245,7 +245,8 @@ static __always_inline __u32 classify_prepare(struct scratch *s)
 	s->key[KEY_PORTS] = s->key[KEY_SPORT] << 16 | s->key[KEY_DPORT] | s->key[KEY_ICMP];
 	s->key[KEY_CLASS] = (proto & 0xff) << CLASS_PROTO | (l4 != PROTO_NONE) << CLASS_L4 |
 			    (s->key[KEY_PRESENT] / PRESENT_PORTS & 1) << CLASS_PORTS |
-			    (s->key[KEY_NEXTHDR] & 0xff) << CLASS_NEXTHDR | s->key[KEY_SETS0] << CLASS_SETS;
+			    (proto == s->key[KEY_NEXTHDR]) << CLASS_DIRECT | s->key[KEY_TCPFLAGS] << CLASS_TCPFLAGS |
+			    s->key[KEY_SETS0] << CLASS_SETS;
 	if (s->key[KEY_FAMILY] == 4)
 		return FAMILY_IPV4;
 	if (s->key[KEY_FAMILY] != 6)

@@ -73,7 +73,7 @@ static void note_point(struct area *area, uint8_t word, uint32_t mask, uint32_t 
 
 /* ---- what a condition's values become ---- */
 
-enum cut { CUT_NONE, CUT_SADDR, CUT_DADDR, CUT_SPORT, CUT_DPORT, CUT_ICMP, CUT_PROTO, CUT_NEXTHDR, CUT_FAMILY };
+enum cut { CUT_NONE, CUT_SADDR, CUT_DADDR, CUT_SPORT, CUT_DPORT, CUT_ICMP, CUT_PROTO, CUT_NEXTHDR, CUT_FAMILY, CUT_TCPFLAGS };
 
 static bool full_masks(const struct place *place)
 {
@@ -89,6 +89,8 @@ static enum cut cut_of(const struct place *place, enum family family)
 
 	if (place->n == 1 && place->word[0] == KEY_ICMP)
 		return place->mask[0] == 0xff00 ? CUT_ICMP : CUT_NONE;
+	if (place->n == 1 && place->word[0] == KEY_TCPFLAGS)
+		return CUT_TCPFLAGS;
 	if (!full_masks(place))
 		return CUT_NONE;
 	if (place->n == address_words && family != FAMILY_OTHER) {
@@ -180,9 +182,20 @@ static struct choice prefix_around(const uint32_t lo[4], const uint32_t hi[4], b
 	return choice;
 }
 
-/* Everything that a condition allows. *ret_settled: and nothing else. */
+/* Protocols behind which looking goes on: what the IP header names is not what is found in the end. */
+static bool is_followed(uint32_t proto)
+{
+	static const uint8_t followed[] = { 0, 43, 44, 51, 60, 135, 139, 140 };
+
+	return memchr(followed, proto, sizeof(followed));
+}
+
+/*
+ * Everything that a condition allows. *ret_settled: and nothing else. -EDOM: it cannot be said by choices.
+ * mask: of the first word.
+ */
 static int choices_of(struct choices *choices, bool *ret_settled, enum cut cut, const struct spans *spans,
-		      enum family family)
+		      uint32_t mask, enum family family)
 {
 	int r = 0;
 
@@ -201,7 +214,13 @@ static int choices_of(struct choices *choices, bool *ret_settled, enum cut cut, 
 		case CUT_PROTO:
 		case CUT_NEXTHDR:
 			for (uint32_t value = lo[0]; value <= hi[0] && value < 256 && r == 0; value++)
-				r = choices_add(choices, (struct choice){ .lo = value });
+				r = cut == CUT_NEXTHDR && is_followed(value) ?
+					    -EDOM :
+					    choices_add(choices, (struct choice){ .lo = value });
+			break;
+		case CUT_TCPFLAGS:
+			r = lo[0] == hi[0] ? choices_add(choices, (struct choice){ .lo = lo[0], .hi = mask & 0xff }) :
+					     -EDOM;
 			break;
 		case CUT_ICMP:
 			r = choices_add(choices, (struct choice){ .lo = lo[0], .hi = hi[0] | 0xff });
@@ -237,7 +256,10 @@ static bool cut_area(struct area *area, enum cut cut, const struct choice *choic
 	case CUT_PROTO:
 		return cut_class(area, 0xffu << CLASS_PROTO, choice->lo << CLASS_PROTO);
 	case CUT_NEXTHDR:
-		return cut_class(area, 0xffu << CLASS_NEXTHDR, choice->lo << CLASS_NEXTHDR);
+		return cut_class(area, 0xffu << CLASS_PROTO | 1u << CLASS_DIRECT,
+				 choice->lo << CLASS_PROTO | 1u << CLASS_DIRECT);
+	case CUT_TCPFLAGS:
+		return cut_class(area, choice->hi << CLASS_TCPFLAGS, choice->lo << CLASS_TCPFLAGS);
 	default:
 		return true;
 	}
@@ -363,13 +385,13 @@ static int areas_cut(struct areas *areas, size_t first, const struct meaning *m,
 			areas_note_points(areas, first, &m->spans[half], &m->place[half]);
 		return 0;
 	}
-	r = choices_of(&choices, ret_settled, cut, &m->spans[half], family);
+	r = choices_of(&choices, ret_settled, cut, &m->spans[half], m->place[half].mask[0], family);
 	if (r == 0 && choices.n * (areas->n - first) <= most)
 		r = areas_multiply(areas, first, cut, &choices, family);
 	else
 		*ret_settled = false;
 	free(choices.at);
-	return r;
+	return r == -EDOM ? 0 : r;
 }
 
 int areas_add_rule(struct areas *areas, bool *settled, const struct rule *rule, size_t number, enum family family,
