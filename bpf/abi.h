@@ -93,9 +93,9 @@ enum key_word {
  *
  * For each family a filter has an index over its rules: a row of forks. Each fork hashes some of the packet's
  * fields to a bucket, where a reference leads to the one rule, the short list or the further row of forks
- * that these fields could mean. All forks are asked, nothing branches on what they find, and the few rules
- * found are compared in full (NODE_RULE4, _RULE6). Rules stand in the array in the order of the file, so the
- * lowest node number that matches is the first match.
+ * that these fields could mean; rules are compared in full (NODE_RULE4, _RULE6). Rules stand in the array in
+ * the order of the file, so the lowest node number that matches is the first match, and a fork that knows the
+ * lowest rule in it and behind it ends the search as soon as nothing earlier can win.
  *
  * What the comparison of a rule cannot say is a program of further nodes:
  *
@@ -116,6 +116,7 @@ enum node_op {
 	NODE_HASH4,
 	NODE_HASH6, /* takes two nodes: struct node_quad is the second */
 	NODE_WORD,
+	NODE_LIST,
 	NODE_TEST,
 	NODE_COUNT,
 	NODE_LOG,
@@ -170,19 +171,21 @@ struct node_quad {
 
 /*
  * A fork. NODE_HASH4 and _HASH6 hash masked fields (node_hash()), NODE_WORD one word of the key: the result
- * picks one of 1 << bits buckets of four references; the one with the right tag is taken.
+ * picks one of 1 << bits buckets of two references; the one with the right tag is taken. NODE_LIST takes the
+ * list at `base`.
  */
 struct node_fork {
 	__u8 op;
 	__u8 bits;
 	__u8 proto;  /* 0xff: the protocol is hashed, 0: not. NODE_WORD: enum key_word */
 	__u8 seed;
-	__u32 base;  /* first reference; a multiple of four */
-	__u32 next;  /* a reference: the next fork of the row, or at its end the rule or list for what fits no fork, or 0 */
+	__u32 base;  /* first reference; of buckets an even number */
+	__u32 next;  /* a reference: the next fork of the row, behind the last one that of the row above; or 0 */
+	__u32 low;   /* lowest rule in this fork and in all that follow */
 	__u32 saddr_mask; /* NODE_WORD: the word's mask */
 	__u32 daddr_mask;
 	__u32 ports_mask; /* source port << 16 | destination port */
-	__u32 pad[2];
+	__u32 pad;
 };
 
 /*
@@ -197,9 +200,9 @@ struct node_fork {
 #define REF_KIND       (3u << REF_KIND_SHIFT)
 #define REF_UNTAGGED   (REF_NUMBER | REF_KIND)
 #define REF_TAG_SHIFT  25
-#define REF_BUCKET     4u
+#define REF_BUCKET     2u
 
-/* Forks that one search may ask, and references that it may find: the compiler stays below. */
+/* Forks that one search may ask: the compiler stays below. */
 #define SEARCH_FORKS 32
 
 /* A bijection of 64 bits that spreads (after M. Stafford's mixers). */
@@ -233,9 +236,10 @@ static inline __attribute__((always_inline)) __u32 node_bucket(__u64 hash, __u32
 	return hash >> 32 >> (32 - bits);
 }
 
-/* Rules that one search compares without a call, and in all. */
-#define SEARCH_INLINE 16
-#define SEARCH_MAX    (1u << 20)
+/* Rules that one packet may be compared with one by one, and eager rules that it may meet. */
+#define LISTS_MAX (1u << 20)
+/* Rules of one search that wait for their programs: LIST_INLINE a fork. */
+#define PROGRAMS_MAX (SEARCH_FORKS * 4)
 /* Nodes on the longest way through one program. */
 #define PROGRAM_MAX 256
 

@@ -119,8 +119,8 @@ static __always_inline bool classify_try(struct scratch *s, __u32 number, const 
 	return run != RUN_DECIDED;
 }
 
-/* bpf_loop callback: what search_rules() did not get to, programs at once. */
-static long classify_rest_step(__u32 i, void *unused)
+/* bpf_loop callback: the next rule of the lists that search() left, its program at once. */
+static long classify_lists_step(__u32 i, void *unused)
 {
 	const struct node_rule *rule;
 	const void *half;
@@ -129,24 +129,26 @@ static long classify_rest_step(__u32 i, void *unused)
 
 	(void)i;
 	(void)unused;
-	if (!classify_memory(&s, &half))
+	if (!classify_memory(&s, &half) || !s->n_found)
 		return 1;
-	number = search_next(s, half);
-	if (number == RULE_NONE)
-		return 1;
+	number = search_ref(half, s->found[s->next_found & (SEARCH_FORKS - 1)]++) & REF_NUMBER;
+	if (!number || number > s->best) /* lists are sorted */
+		return ++s->next_found >= s->n_found;
 	s->steps++;
 	rule = search_node(half, number);
-	if (s->cursor && number > s->best) {
-		s->cursor = 0; /* lists are sorted */
-		return 0;
-	}
-	if (!number || number <= s->floor || search_compare(s, half, number, rule))
+	if (number <= s->floor || search_compare(s, half, number, rule))
 		return 0;
 	return !classify_try(s, number, rule);
 }
 
-/* Rules whose programs wait, then what search_rules() did not get to. */
-__weak __noinline int classify_rest(__u32 more)
+static __always_inline void classify_lists(struct scratch *s)
+{
+	if (bpf_loop(LISTS_MAX, classify_lists_step, NULL, 0) == LISTS_MAX)
+		classify_fail(s, REASON_STEPS);
+}
+
+/* Rules whose programs wait, then lists that were left. */
+__weak __noinline int classify_rest(void)
 {
 	const void *half;
 	struct scratch *s;
@@ -154,7 +156,7 @@ __weak __noinline int classify_rest(__u32 more)
 	if (!classify_memory(&s, &half))
 		return 0;
 #pragma clang loop unroll(disable)
-	for (__u32 i = 0; i < SEARCH_FORKS; i++) {
+	for (__u32 i = 0; i < PROGRAMS_MAX; i++) {
 		__u32 number;
 
 		if (i >= s->n_programs || s->done)
@@ -162,21 +164,17 @@ __weak __noinline int classify_rest(__u32 more)
 		number = s->programs[i];
 		classify_try(s, number, search_node(half, number));
 	}
-	if (more && !s->done && bpf_loop(SEARCH_MAX, classify_rest_step, NULL, 0) == SEARCH_MAX)
-		classify_fail(s, REASON_STEPS);
+	if (s->n_found && !s->done)
+		classify_lists(s);
 	return 0;
 }
 
-/* Looks for the lowest rule above s->floor and below s->best. false: search_rules() left more to compare. */
-static __always_inline bool classify_search(struct scratch *s, const void *half, __u32 ref)
+/* Looks for the lowest rule above s->floor and below s->best. */
+static __always_inline void classify_search(struct scratch *s, const void *half, __u32 ref)
 {
-	s->cursor = 0;
 	s->next_found = 0;
-	if (search_forks(s, half, ref))
-		return search_rules(s, half);
-	s->n_programs = 0;
-	classify_fail(s, REASON_STEPS);
-	return true;
+	if (!search(s, half, ref))
+		classify_fail(s, REASON_STEPS);
 }
 
 /* The same for eager rules, as a function of its own, so that it is verified once. */
@@ -185,9 +183,9 @@ __weak __noinline int classify_search_eager(void)
 	const void *half;
 	struct scratch *s;
 
-	if (!classify_memory(&s, &half))
-		return 1;
-	return classify_search(s, half, s->eager);
+	if (classify_memory(&s, &half))
+		classify_search(s, half, s->eager);
+	return 0;
 }
 
 /*
@@ -207,8 +205,9 @@ static long classify_eager_step(__u32 i, void *unused)
 		return 1;
 	bound = s->best;
 	action = s->action;
-	if (!classify_search_eager())
-		bpf_loop(SEARCH_MAX, classify_rest_step, NULL, 0);
+	classify_search_eager();
+	if (s->n_found && !s->done)
+		classify_lists(s);
 	if (s->done || s->best == bound)
 		return 1;
 	rule = search_node(half, s->best);
@@ -262,7 +261,6 @@ static __always_inline __u32 classify_prepare(struct scratch *s)
 static __always_inline void classify(struct scratch *s, const struct tables_head *t, const struct filter_head *filter)
 {
 	__u32 family = classify_prepare(s);
-	bool all;
 
 	s->eager = filter->eager[family];
 	s->fallback = filter->fallback;
@@ -270,12 +268,12 @@ static __always_inline void classify(struct scratch *s, const struct tables_head
 	s->action = 0;
 	s->floor = 0;
 	s->with_programs = 1;
-	all = classify_search(s, t, filter->root[family]);
-	if (s->n_programs || !all)
-		classify_rest(!all);
+	classify_search(s, t, filter->root[family]);
+	if ((s->n_programs || s->n_found) && !s->done)
+		classify_rest();
 	if (!s->done && s->eager) {
 		s->with_programs = 0;
-		if (bpf_loop(SEARCH_MAX, classify_eager_step, NULL, 0) == SEARCH_MAX)
+		if (bpf_loop(LISTS_MAX, classify_eager_step, NULL, 0) == LISTS_MAX)
 			classify_fail(s, REASON_STEPS);
 	}
 	if (!s->done)

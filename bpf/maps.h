@@ -133,16 +133,14 @@ struct scratch {
 	__u32 with_programs; /* 1: a rule that has a program waits in `programs` */
 	__u32 eager;         /* reference of the eager rules */
 	__u32 fallback;      /* enum verdict */
-	__u32 cursor;        /* next reference of a list, or 0 */
 	__u32 next_found;
 	__u32 n_found;
 	__u32 n_programs;
 	__u32 current;       /* the node that a program is at */
 	__u32 counter;       /* of the rule that decided, or COUNTER_NONE */
 	__u32 number;        /* key of a lookup */
-	__u32 found[SEARCH_FORKS];    /* references to rules and lists */
-	__u32 rows[SEARCH_FORKS];     /* references to further rows of forks */
-	__u32 programs[SEARCH_FORKS]; /* rules whose programs must still say whether they match */
+	__u32 found[SEARCH_FORKS];    /* where the lists that were left go on */
+	__u32 programs[PROGRAMS_MAX]; /* rules whose programs must still say whether they match */
 	struct node_quad quad; /* the IPv6 addresses again */
 	__u64 generation;
 	__u8 header[64]; /* a copy of a header that is not in the frame's linear part */

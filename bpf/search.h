@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Which rules could match: all forks of a filter's index are asked for a reference (bpf/abi.h, struct
- * node_fork), then the rules found are compared in full.
- *
- * What a packet finds is not predictable, and a branch that is guessed wrong costs as much as a fork. So
- * nothing branches on it: a reference goes into the array of rules and into the array of rows, and only the
- * end of the right one moves. The reads of different forks do not wait for each other either.
+ * The first rule that matches: a walk along rows of forks (bpf/abi.h, struct node_fork), which compares the
+ * rules it finds. A branch that is guessed wrong costs as much as a fork, so comparisons have none.
  */
 #pragma once
 
 #include "maps.h"
+
+/* Rules of a list that are compared at once. */
+#define LIST_INLINE 4
 
 static __always_inline const void *search_node(const void *half, __u64 number)
 {
@@ -31,15 +30,13 @@ static __always_inline __u64 below(__u64 a, __u64 b)
 	return a;
 }
 
-/* The reference in a bucket of four that has the tag; no tag is there twice. */
+/* The reference in a bucket of two that has the tag, or 0; no tag is there twice. */
 static __always_inline __u64 search_bucket(const void *half, __u64 first, __u64 tag)
 {
 	const __u32 *ref = half + cfg.refs_off + (first & cfg.ref_mask & -REF_BUCKET) * sizeof(__u32);
-	__u64 found = 0;
+	__u64 found = ref[0] & -below(ref[0] ^ tag << REF_TAG_SHIFT, 1u << REF_TAG_SHIFT);
 
-	for (unsigned int i = 0; i < REF_BUCKET; i++)
-		found |= ref[i] & -below(ref[i] ^ tag << REF_TAG_SHIFT, 1u << REF_TAG_SHIFT);
-	return found;
+	return (found | (ref[1] & -below(ref[1] ^ tag << REF_TAG_SHIFT, 1u << REF_TAG_SHIFT))) & REF_UNTAGGED;
 }
 
 static __always_inline __u64 search_hash4(const struct scratch *s, const struct node_fork *fork)
@@ -54,7 +51,7 @@ static __always_inline __u64 search_hash6(const struct scratch *s, const struct 
 	__u64 saddr, daddr;
 
 	saddr = node_fold(s->quad.saddr[0] & mask->saddr[0], s->quad.saddr[1] & mask->saddr[1]);
-	barrier_var(saddr); /* Verifier: few values at once, or clang spills them in parts; see counters.h. */
+	barrier_var(saddr);
 	daddr = node_fold(s->quad.daddr[0] & mask->daddr[0], s->quad.daddr[1] & mask->daddr[1]);
 	barrier_var(daddr);
 	return node_hash(saddr, daddr, s->key[KEY_PORTS] & fork->ports_mask, s->key[KEY_CLASS] & fork->proto,
@@ -67,60 +64,12 @@ static __always_inline __u64 search_word(const struct scratch *s, const struct n
 }
 
 /* Verifier: unknown again, so that the paths through one round of a loop meet at the next. */
-static __always_inline __u64 forget(const struct scratch *s, __u64 value)
+static __always_inline __u64 forget(const struct scratch *s, __u64 value, const __u64 mask)
 {
 	__u64 nought = *(const volatile __u32 *)&s->nought;
 
 	asm volatile("%0 ^= %1" : "+r"(value) : "r"(nought));
-	return value;
-}
-
-/*
- * Fills s->found with what the forks from ref on name. false: more forks than a search may ask; the compiler
- * does not make such an index.
- */
-static __always_inline bool search_forks(struct scratch *s, const void *half, __u64 ref)
-{
-	__u64 rules = 0, rows = 0, row = 0;
-	int i;
-
-#pragma clang loop unroll(disable)
-	for (i = 0; i <= SEARCH_FORKS; i++) {
-		const struct node_fork *fork;
-		__u64 hash, found, is_row;
-
-		ref = forget(s, ref);
-		rules = forget(s, rules) & (SEARCH_FORKS - 1);
-		rows = forget(s, rows) & (SEARCH_FORKS - 1);
-		row = forget(s, row) & (SEARCH_FORKS - 1);
-		if ((ref & REF_KIND) != REF_FORK) { /* the end of a row */
-			s->found[rules] = ref & REF_UNTAGGED;
-			rules += below(0, ref & REF_NUMBER);
-			if (row == rows)
-				break;
-			ref = s->rows[row++];
-		}
-		ref = forget(s, ref);
-		fork = search_node(half, ref & REF_NUMBER);
-		if (fork->op == NODE_HASH4)
-			hash = search_hash4(s, fork);
-		else if (fork->op == NODE_HASH6)
-			hash = search_hash6(s, fork, search_node(half, (ref & REF_NUMBER) + 1));
-		else
-			hash = search_word(s, fork);
-		hash = forget(s, hash);
-		found = search_bucket(half, fork->base + (__u64)node_bucket(hash, fork->bits) * REF_BUCKET,
-				      node_tag(hash)) & REF_UNTAGGED;
-		is_row = found >> REF_KIND_SHIFT >> 1;
-		s->found[rules] = found;
-		s->rows[rows] = found;
-		rows += is_row;
-		rules += below(0, found) & ~is_row;
-		ref = fork->next;
-	}
-	s->n_found = rules;
-	s->steps += i;
-	return i <= SEARCH_FORKS;
+	return value & mask;
 }
 
 static __always_inline __u64 high_bits(__u64 difference, __u64 shift)
@@ -138,8 +87,10 @@ static __always_inline __u64 search_compare(const struct scratch *s, const void 
 	__u64 sport = ports >> 16, dport = ports & 0xffff;
 	__u64 differ = ((__u64)s->key[KEY_CLASS] ^ rule->class) & rule->class_mask;
 
+	barrier_var(differ); /* Verifier: few values at once, or clang spills them in parts; see counters.h. */
 	differ |= (sport - rule->sport_lo | (__u64)rule->sport_hi - sport | dport - rule->dport_lo |
 		   (__u64)rule->dport_hi - dport) >> 63;
+	barrier_var(differ);
 	if (rule->op == NODE_RULE6) {
 		const struct node_quad *quad = search_node(half, number + 1);
 
@@ -153,56 +104,92 @@ static __always_inline __u64 search_compare(const struct scratch *s, const void 
 	       ((__u64)s->key[KEY_DADDR0] ^ rule->daddr) >> (rule->daddr_shift & 63);
 }
 
-/* The next rule to compare: 0 where a list ended or began, RULE_NONE at the end of all. */
-static __always_inline __u64 search_next(struct scratch *s, const void *half)
+/* Compares one rule: a lower *best, or one more in s->programs, the end of which is *programs. */
+static __always_inline void search_rule(struct scratch *s, const void *half, __u64 number, __u64 *best, __u64 *programs)
 {
-	__u64 ref;
+	const struct node_rule *rule = search_node(half, number);
+	__u64 holds, program, candidate;
 
-	if (s->cursor) {
-		ref = search_ref(half, s->cursor) & REF_NUMBER;
-		s->cursor = ref ? s->cursor + 1 : 0;
-		return ref;
-	}
-	if (s->next_found >= s->n_found)
-		return RULE_NONE;
-	ref = s->found[s->next_found++ & (SEARCH_FORKS - 1)];
-	if ((ref & REF_KIND) == REF_RULE)
-		return ref & REF_NUMBER;
-	s->cursor = ref & REF_NUMBER;
-	return 0;
+	holds = 1 - below(0, search_compare(s, half, number, rule));
+	holds &= below(s->floor, number);
+	program = holds & rule->flags / RULE_PROGRAM & s->with_programs;
+	s->programs[*programs & (PROGRAMS_MAX - 1)] = number;
+	*programs += program;
+	candidate = number | -(1 - (holds & ~program));
+	candidate &= RULE_NONE;
+	*best ^= (*best ^ candidate) & -below(candidate, *best);
+}
+
+/* What a fork names for this packet. */
+static __always_inline __u64 search_fork(const struct scratch *s, const void *half, const struct node_fork *fork,
+					 __u64 number)
+{
+	__u64 hash;
+
+	if (fork->op == NODE_HASH4)
+		hash = search_hash4(s, fork);
+	else if (fork->op == NODE_HASH6)
+		hash = search_hash6(s, fork, search_node(half, number + 1));
+	else if (fork->op == NODE_WORD)
+		hash = search_word(s, fork);
+	else
+		return REF_LIST | fork->base;
+	hash = forget(s, hash, ~0ull);
+	return search_bucket(half, fork->base + (__u64)node_bucket(hash, fork->bits) * REF_BUCKET, node_tag(hash));
 }
 
 /*
- * Leaves the lowest plain rule that matches in s->best, and those that match as far as a comparison can say in
- * s->programs. false: there is more to compare, from where s stands.
+ * From a reference on: leaves the lowest plain rule in s->best, rules that match as far as a comparison can say
+ * in s->programs, and lists that are longer than LIST_INLINE in s->found, from where they were left. false: more
+ * forks than a search may ask; the compiler does not make such an index.
  */
-static __always_inline bool search_rules(struct scratch *s, const void *half)
+static __always_inline bool search(struct scratch *s, const void *half, __u64 ref)
 {
-	__u64 best = s->best, programs = 0;
-	int i;
+	__u64 best = s->best, programs = 0, lists = 0, i;
 
 #pragma clang loop unroll(disable)
-	for (i = 0; i < SEARCH_INLINE; i++) {
-		__u64 number = search_next(s, half), holds, program, candidate;
-		const struct node_rule *rule;
+	for (i = 0; i < SEARCH_FORKS; i++) {
+		__u64 found, cursor = 0;
 
-		if (number == RULE_NONE)
+		ref = forget(s, ref, REF_UNTAGGED);
+		best = forget(s, best, RULE_NONE);
+		programs = forget(s, programs, PROGRAMS_MAX - 1);
+		lists = forget(s, lists, SEARCH_FORKS - 1);
+		found = ref;
+		if ((ref & REF_KIND) == REF_FORK) {
+			const struct node_fork *fork = search_node(half, ref & REF_NUMBER);
+
+			if (best < fork->low)
+				break;
+			found = search_fork(s, half, fork, ref & REF_NUMBER);
+			ref = fork->next;
+			if ((found & REF_KIND) == REF_FORK) {
+				ref = found;
+				continue;
+			}
+		} else {
+			ref = 0;
+		}
+		if ((found & REF_KIND) == REF_LIST) {
+			cursor = found & REF_NUMBER;
+			found = search_ref(half, cursor);
+		}
+		found &= REF_NUMBER;
+		for (__u64 k = 0; k < LIST_INLINE && found; k++) {
+			found = forget(s, found, REF_NUMBER);
+			best = forget(s, best, RULE_NONE);
+			programs = forget(s, programs, PROGRAMS_MAX - 1);
+			search_rule(s, half, found, &best, &programs);
+			found = cursor ? search_ref(half, ++cursor) & REF_NUMBER : 0;
+		}
+		if (found)
+			s->found[lists++ & (SEARCH_FORKS - 1)] = cursor;
+		if (!ref)
 			break;
-		number = forget(s, number);
-		best = forget(s, best);
-		programs = forget(s, programs) & (SEARCH_FORKS - 1);
-		rule = search_node(half, number);
-		holds = 1 - below(0, search_compare(s, half, number, rule));
-		holds &= below(s->floor, number);
-		program = holds & rule->flags / RULE_PROGRAM & s->with_programs;
-		s->programs[programs] = number;
-		programs += program;
-		candidate = number | -(1 - (holds & ~program));
-		best ^= (best ^ candidate) & -below(candidate & RULE_NONE, best);
-		best &= RULE_NONE;
 	}
 	s->best = best;
 	s->n_programs = programs;
+	s->n_found = lists;
 	s->steps += i;
-	return i < SEARCH_INLINE;
+	return i < SEARCH_FORKS;
 }

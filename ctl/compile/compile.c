@@ -91,9 +91,9 @@ static int check_cost(struct image *image, const struct lower_context *c, struct
 {
 	uint32_t cost = image->worst_steps[c->filter_number];
 
-	if (cost > SEARCH_MAX) {
+	if (cost > LISTS_MAX) {
 		diag_error(diag, c->filter->loc, "a packet could need %u steps through filter '%s'; it has %u", cost,
-			   c->filter->name, SEARCH_MAX);
+			   c->filter->name, LISTS_MAX);
 		diag_hint(diag, "put long lists of addresses or ports into a set");
 		return -EINVAL;
 	}

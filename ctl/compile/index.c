@@ -36,6 +36,11 @@ struct spec {
 	uint32_t word_mask;
 };
 
+/* Where the search goes on behind a row, and the lowest rule from there on. */
+struct behind {
+	uint32_t next, low;
+};
+
 /* The most that a packet pays. */
 struct price {
 	uint32_t forks, rules;
@@ -291,27 +296,45 @@ static int compare_ids(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
-static uint32_t build(struct builder *b, const uint32_t *ids, size_t n, uint32_t forks, struct price *ret_price);
+static uint32_t build(struct builder *b, const uint32_t *ids, size_t n, const struct behind *behind, bool in_bucket,
+		      uint32_t forks, struct price *ret_price);
 
 static uint32_t node_of(const struct builder *b, uint32_t id)
 {
 	return b->areas[id].node;
 }
 
-static uint32_t build_list(struct builder *b, const uint32_t *ids, size_t n, struct price *ret_price)
+static uint32_t lower_of(uint32_t a, uint32_t b)
 {
+	return a < b ? a : b;
+}
+
+/* A list, as a reference in a bucket or as the last fork of a row. */
+static uint32_t build_list(struct builder *b, const uint32_t *ids, size_t n, const struct behind *behind,
+			   bool in_bucket, struct price *ret_price)
+{
+	struct program *program = b->program;
 	uint64_t cost = 0;
-	uint32_t base;
+	uint32_t base, number;
 
 	for (size_t i = 0; i < n; i++)
-		cost += b->program->cost[node_of(b, ids[i])];
-	*ret_price = (struct price){ .rules = cost > UINT32_MAX ? UINT32_MAX : cost };
-	if (n == 1)
+		cost += program->cost[node_of(b, ids[i])];
+	*ret_price = (struct price){ .forks = !in_bucket, .rules = cost > UINT32_MAX ? UINT32_MAX : cost };
+	if (in_bucket && n == 1)
 		return REF_RULE | node_of(b, ids[0]);
-	base = program_reserve_refs(b->program, n + 1, 1);
-	for (size_t i = 0; i < n && !b->program->out_of_memory; i++)
-		b->program->refs[base + i] = REF_RULE | node_of(b, ids[i]);
-	return REF_LIST | base;
+	base = program_reserve_refs(program, n + 1, 1);
+	for (size_t i = 0; i < n && !program->out_of_memory; i++)
+		program->refs[base + i] = REF_RULE | node_of(b, ids[i]);
+	if (in_bucket)
+		return REF_LIST | base;
+	number = program_reserve(program, 1);
+	if (!program->out_of_memory)
+		*(struct node_fork *)&program->nodes[number] =
+			(struct node_fork){ .op = NODE_LIST,
+					    .base = base,
+					    .next = behind->next,
+					    .low = lower_of(node_of(b, ids[0]), behind->low) };
+	return REF_FORK | number;
 }
 
 /* How many groups of the fork find no place in their buckets; marks: one byte a bucket, tags: four. */
@@ -410,7 +433,7 @@ static int crowd_place(struct crowd *crowd, const struct builder *b, const struc
 
 	for (size_t i = 0; i < crowd->n; i++)
 		groups += !i || crowd->members[i].leader != crowd->members[i - 1].leader;
-	while (bits < BITS_MAX && (REF_BUCKET << bits) < groups * 2 + groups / 2)
+	while (bits < BITS_MAX && (REF_BUCKET << bits) < groups * 4)
 		bits++;
 	if (groups == 1)
 		bits = 0;
@@ -451,7 +474,8 @@ static void price_raise(struct price *price, const struct price *other)
 }
 
 /* References to all groups. */
-static void build_groups(struct builder *b, struct crowd *crowd, uint32_t base, uint32_t forks, struct price *ret_price)
+static void build_groups(struct builder *b, struct crowd *crowd, uint32_t base, const struct behind *behind,
+			 uint32_t forks, struct price *ret_price)
 {
 	for (size_t i = 0; i < crowd->n && !b->program->out_of_memory;) {
 		uint32_t place = crowd->place[i], leader = crowd->members[i].leader, ref;
@@ -462,7 +486,7 @@ static void build_groups(struct builder *b, struct crowd *crowd, uint32_t base, 
 			crowd->group[n++] = crowd->members[i].id;
 		if (place == UINT32_MAX)
 			continue;
-		ref = build(b, crowd->group, n, forks, &price);
+		ref = build(b, crowd->group, n, behind, true, forks, &price);
 		if (b->program->out_of_memory)
 			break;
 		b->program->refs[base + (place & REF_NUMBER)] = ref | (place >> REF_TAG_SHIFT) << REF_TAG_SHIFT;
@@ -489,11 +513,12 @@ static void write_fork(const struct builder *b, uint32_t number, const struct sp
 }
 
 /* The fork, and the rest of its row. */
-static uint32_t build_fork(struct builder *b, const uint32_t *ids, size_t n, uint32_t forks, const struct spec *spec,
-			   struct price *ret_price)
+static uint32_t build_fork(struct builder *b, const uint32_t *ids, size_t n, const struct behind *behind, uint32_t forks,
+			   const struct spec *spec, struct price *ret_price)
 {
 	struct program *program = b->program;
 	struct node_fork fork = { 0 };
+	struct behind here = *behind;
 	struct price groups = { 0 }, rest = { 0 };
 	struct crowd crowd = { 0 };
 	uint32_t number = 0;
@@ -505,14 +530,19 @@ static uint32_t build_fork(struct builder *b, const uint32_t *ids, size_t n, uin
 		program->out_of_memory = true;
 	if (r) {
 		crowd_clear(&crowd);
-		return program->out_of_memory ? 0 : build_list(b, ids, n, ret_price);
+		return program->out_of_memory ? 0 : build_list(b, ids, n, behind, false, ret_price);
 	}
+	forks--;
+	if (crowd.n_rest) {
+		here.next = build(b, crowd.rest, crowd.n_rest, behind, false, forks - forks / 4, &rest);
+		here.low = lower_of(node_of(b, crowd.rest[0]), behind->low);
+	}
+	forks -= rest.forks;
 	number = program_reserve(program, spec->op == NODE_HASH6 ? 2 : 1);
 	fork.base = program_reserve_refs(program, (size_t)REF_BUCKET << fork.bits, REF_BUCKET);
-	forks--;
-	build_groups(b, &crowd, fork.base, forks < FORKS_BELOW ? forks / 2 : FORKS_BELOW, &groups);
-	if (crowd.n_rest && !program->out_of_memory)
-		fork.next = build(b, crowd.rest, crowd.n_rest, forks - groups.forks, &rest);
+	fork.next = here.next;
+	fork.low = lower_of(here.low, node_of(b, ids[0]));
+	build_groups(b, &crowd, fork.base, &here, forks < FORKS_BELOW ? forks : FORKS_BELOW, &groups);
 	if (!program->out_of_memory)
 		write_fork(b, number, spec, &fork);
 	crowd_clear(&crowd);
@@ -521,23 +551,25 @@ static uint32_t build_fork(struct builder *b, const uint32_t *ids, size_t n, uin
 	return REF_FORK | number;
 }
 
-/* ids ascend. Returns a reference; no packet asks more than this many forks behind it. */
-static uint32_t build(struct builder *b, const uint32_t *ids, size_t n, uint32_t forks, struct price *ret_price)
+/* ids ascend. Returns a reference; no packet asks more than this many forks of it. */
+static uint32_t build(struct builder *b, const uint32_t *ids, size_t n, const struct behind *behind, bool in_bucket,
+		      uint32_t forks, struct price *ret_price)
 {
 	struct spec spec = { 0 };
 	double cost = HUGE_VAL;
 
-	if (n > LIST_SMALL && forks && b->looks)
+	if (n > LIST_SMALL && forks > 1 && b->looks)
 		cost = choose(b, ids, n, &spec);
 	if (cost == HUGE_VAL || (n <= LIST_MEDIUM && cost > 1 + (n - 1) * 0.8))
-		return build_list(b, ids, n, ret_price);
-	return build_fork(b, ids, n, forks, &spec, ret_price);
+		return build_list(b, ids, n, behind, in_bucket, ret_price);
+	return build_fork(b, ids, n, behind, forks, &spec, ret_price);
 }
 
 int index_build(uint32_t *ret_root, uint32_t *ret_steps, struct program *program, enum family family,
 		const struct area *areas, size_t n)
 {
 	struct builder b = { .program = program, .family = family, .areas = areas, .looks = LOOKS_MAX };
+	const struct behind nothing = { 0, RULE_NONE };
 	struct price price = { 0 };
 	uint32_t *ids = malloc((n + 1) * sizeof(*ids));
 	int r = 0;
@@ -549,7 +581,7 @@ int index_build(uint32_t *ret_root, uint32_t *ret_steps, struct program *program
 	for (size_t i = 0; i < n && r == 0; i++)
 		ids[i] = i;
 	if (r == 0 && n)
-		*ret_root = build(&b, ids, n, FORKS_MAX, &price);
+		*ret_root = build(&b, ids, n, &nothing, n <= LIST_SMALL, FORKS_MAX, &price);
 	*ret_steps = price.rules + price.forks < price.rules ? UINT32_MAX : price.rules + price.forks;
 	free(ids);
 	free(b.key);

@@ -147,8 +147,8 @@ struct visit_key {
 	uint32_t ports, class;
 	uint32_t word[KEY_MAX];
 };
-/* Calls until it returns true, and says whether it did. */
-bool index_visit(const struct program *program, uint32_t ref, const struct visit_key *key,
+/* Calls until it returns true. */
+void index_visit(const struct program *program, uint32_t ref, const struct visit_key *key,
 		 bool (*found)(void *context, uint32_t node), void *context);
 
 /* cover.c */

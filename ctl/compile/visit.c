@@ -54,24 +54,33 @@ static uint32_t take(const struct program *program, const struct node_fork *fork
 	return 0;
 }
 
-bool index_visit(const struct program *program, uint32_t ref, const struct visit_key *key,
+static bool visit_rules(const struct program *program, uint32_t ref, const struct visit_key *key,
+			bool (*found)(void *context, uint32_t node), void *context)
+{
+	const uint32_t one[2] = { ref & REF_NUMBER };
+	const uint32_t *refs = (ref & REF_KIND) == REF_LIST ? program->refs + (ref & REF_NUMBER) : one;
+
+	for (; *refs; refs++)
+		if (compare(&program->nodes[*refs & REF_NUMBER], key) && found(context, *refs & REF_NUMBER))
+			return true;
+	return false;
+}
+
+void index_visit(const struct program *program, uint32_t ref, const struct visit_key *key,
 		 bool (*found)(void *context, uint32_t node), void *context)
 {
 	while ((ref & REF_KIND) == REF_FORK) {
 		const struct node *node = &program->nodes[ref & REF_NUMBER];
 		const struct node_fork *fork = (const struct node_fork *)node;
+		uint32_t taken = fork->op == NODE_LIST ? REF_LIST | fork->base : take(program, fork, hash_of(node, key));
 
-		if (index_visit(program, take(program, fork, hash_of(node, key)), key, found, context))
-			return true;
+		if ((taken & REF_KIND) == REF_FORK) {
+			ref = taken; /* a row that ends at fork->next */
+			continue;
+		}
+		if (visit_rules(program, taken, key, found, context))
+			return;
 		ref = fork->next;
 	}
-	if (!(ref & REF_NUMBER))
-		return false;
-	if ((ref & REF_KIND) == REF_RULE)
-		return compare(&program->nodes[ref & REF_NUMBER], key) && found(context, ref & REF_NUMBER);
-	for (uint32_t at = ref & REF_NUMBER; program->refs[at]; at++)
-		if (compare(&program->nodes[program->refs[at] & REF_NUMBER], key) &&
-		    found(context, program->refs[at] & REF_NUMBER))
-			return true;
-	return false;
+	visit_rules(program, ref, key, found, context);
 }
