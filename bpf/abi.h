@@ -117,6 +117,7 @@ enum node_op {
 	NODE_HASH6, /* takes two nodes: struct node_quad is the second */
 	NODE_WORD,
 	NODE_LIST,
+	NODE_CUT,
 	NODE_TEST,
 	NODE_COUNT,
 	NODE_LOG,
@@ -171,14 +172,14 @@ struct node_quad {
 
 /*
  * A fork. NODE_HASH4 and _HASH6 hash masked fields (node_hash()), NODE_WORD one word of the key: the result
- * picks one of 1 << bits buckets of two references; the one with the right tag is taken. NODE_LIST takes the
- * list at `base`.
+ * picks one of 1 << bits buckets of two references; the one with the right tag is taken. NODE_CUT picks one of
+ * 1 << bits references by as many bits of a word. NODE_LIST takes the list at `base`.
  */
 struct node_fork {
 	__u8 op;
 	__u8 bits;
-	__u8 proto;  /* 0xff: the protocol is hashed, 0: not. NODE_WORD: enum key_word */
-	__u8 seed;
+	__u8 proto;  /* 0xff: the protocol is hashed, 0: not. NODE_WORD, NODE_CUT: enum key_word */
+	__u8 seed;   /* NODE_CUT: the bits' shift */
 	__u32 base;  /* first reference; of buckets an even number */
 	__u32 next;  /* a reference: the next fork of the row, behind the last one that of the row above; or 0 */
 	__u32 low;   /* lowest rule in this fork and in all that follow */

@@ -120,6 +120,11 @@ static __always_inline void search_rule(struct scratch *s, const void *half, __u
 	*best ^= (*best ^ candidate) & -below(candidate, *best);
 }
 
+static __always_inline __u64 search_bits(const struct scratch *s, const struct node_fork *fork)
+{
+	return (__u64)s->key[fork->proto & (KEY_MAX - 1)] >> (fork->seed & 31) & ((1ull << (fork->bits & 31)) - 1);
+}
+
 /* What a fork names for this packet. */
 static __always_inline __u64 search_fork(const struct scratch *s, const void *half, const struct node_fork *fork,
 					 __u64 number)
@@ -130,6 +135,8 @@ static __always_inline __u64 search_fork(const struct scratch *s, const void *ha
 		hash = search_hash4(s, fork);
 	else if (fork->op == NODE_HASH6)
 		hash = search_hash6(s, fork, search_node(half, number + 1));
+	else if (fork->op == NODE_CUT)
+		return search_ref(half, fork->base + search_bits(s, fork)) & REF_UNTAGGED;
 	else if (fork->op == NODE_WORD)
 		hash = search_word(s, fork);
 	else

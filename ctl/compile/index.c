@@ -26,12 +26,15 @@
 #define LOOKS_MAX   UINT64_C(400000000)
 #define LENGTHS_MAX 10  /* prefix lengths that are tried for one address */
 #define WORDS_MAX   8   /* other words that are tried */
+#define FORK_COST   0.7 /* in comparisons of a rule; with the slope in group_cost() found best on ClassBench sets */
+#define CUT_BITS    6   /* of a port: 64 pieces of 1024 */
+#define CUT_AREAS   512 /* more areas than this are not cut: each may be in every piece */
 
 /* Which fields a fork hashes. */
 struct spec {
-	uint8_t op;           /* NODE_HASH4, NODE_HASH6 or NODE_WORD */
+	uint8_t op;           /* NODE_HASH4, NODE_HASH6, NODE_WORD or NODE_CUT */
 	uint8_t saddr, daddr; /* bits of the addresses */
-	bool sport, dport, proto;
+	bool sport, dport, proto; /* NODE_CUT: sport or dport */
 	uint8_t word; /* NODE_WORD */
 	uint32_t word_mask;
 };
@@ -116,7 +119,7 @@ static uint64_t hash_of(const struct area *area, const struct spec *spec, const 
 /* Steps to find the rule among n that a fork could not tell apart. */
 static double group_cost(double n)
 {
-	return n <= LIST_SMALL ? 1 + (n - 1) * 0.6 : 2.2 + 1.3 * log2(n / LIST_SMALL);
+	return n <= LIST_SMALL ? 1 + (n - 1) * 0.6 : 2.2 + 2.0 * log2(n / LIST_SMALL);
 }
 
 static bool make_room(struct builder *b, size_t n)
@@ -182,7 +185,43 @@ static double spec_cost(struct builder *b, const uint32_t *ids, size_t n, size_t
 	/* Every packet passes the forks behind, of which each takes as large a share of what is left. */
 	share = (double)fitting / seen;
 	forks = fitting == seen ? 1 : log(n + 1.0) / -log(1 - share);
-	return sum / fitting + (fitting < seen && forks < 2 ? 2 : forks);
+	return sum / fitting + FORK_COST * (fitting < seen && forks < 2 ? 2 : forks);
+}
+
+/* Pieces of the port in which the area is. */
+static void pieces_of(const struct area *area, bool source, unsigned int ret[2])
+{
+	const uint16_t *range = source ? area->sport : area->dport;
+
+	ret[0] = range[0] >> (16 - CUT_BITS);
+	ret[1] = range[1] >> (16 - CUT_BITS);
+}
+
+/* The same for a fork that cuts by a port: everybody fits, some into several pieces. */
+static double cut_cost(struct builder *b, const uint32_t *ids, size_t n, bool source)
+{
+	size_t size[1 << CUT_BITS] = { 0 };
+	unsigned int piece[2];
+	double sum = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		pieces_of(&b->areas[ids[i]], source, piece);
+		for (unsigned int p = piece[0]; p <= piece[1]; p++)
+			size[p]++;
+	}
+	b->looks -= b->looks < n ? b->looks : n;
+	for (size_t i = 0; i < n; i++) {
+		double mine = 0;
+
+		pieces_of(&b->areas[ids[i]], source, piece);
+		for (unsigned int p = piece[0]; p <= piece[1]; p++)
+			mine += group_cost(size[p]);
+		sum += mine / (piece[1] - piece[0] + 1);
+	}
+	for (unsigned int p = 0; p < 1 << CUT_BITS; p++)
+		if (size[p] < n)
+			return sum / n + FORK_COST;
+	return HUGE_VAL;
 }
 
 /* Lengths at the quantiles of those that the areas have, and 0. */
@@ -257,6 +296,14 @@ static double choose(struct builder *b, const uint32_t *ids, size_t n, struct sp
 		if (cost < best) {
 			best = cost;
 			*ret = spec;
+		}
+	}
+	for (int source = 0; source < 2 && n <= CUT_AREAS; source++) {
+		double cost = cut_cost(b, ids, n, source);
+
+		if (cost < best) {
+			best = cost;
+			*ret = (struct spec){ .op = NODE_CUT, .sport = source, .dport = !source };
 		}
 	}
 	return best;
@@ -551,6 +598,57 @@ static uint32_t build_fork(struct builder *b, const uint32_t *ids, size_t n, con
 	return REF_FORK | number;
 }
 
+/* A fork by a port; an area is in each piece that it reaches into. */
+static uint32_t build_cut(struct builder *b, const uint32_t *ids, size_t n, const struct behind *behind, uint32_t forks,
+			  const struct spec *spec, struct price *ret_price)
+{
+	struct program *program = b->program;
+	uint32_t *some = malloc(n * sizeof(*some)), number, base, before = 0;
+	struct price groups = { 0 };
+	size_t n_before = 0;
+
+	if (!some) {
+		program->out_of_memory = true;
+		return 0;
+	}
+	number = program_reserve(program, 1);
+	base = program_reserve_refs(program, 1 << CUT_BITS, 1);
+	forks = forks > FORKS_BELOW ? FORKS_BELOW : forks - 1;
+	for (unsigned int p = 0; p < 1 << CUT_BITS && !program->out_of_memory; p++) {
+		struct price price = { 0 };
+		bool same = p > 0;
+		size_t k = 0;
+
+		for (size_t i = 0; i < n; i++) {
+			unsigned int piece[2];
+
+			pieces_of(&b->areas[ids[i]], spec->sport, piece);
+			if (p < piece[0] || p > piece[1])
+				continue;
+			same = same && k < n_before && some[k] == ids[i];
+			some[k++] = ids[i];
+		}
+		if (!same || k != n_before)
+			before = k ? build(b, some, k, behind, true, forks, &price) : 0;
+		n_before = k;
+		if (!program->out_of_memory)
+			program->refs[base + p] = before;
+		price_raise(&groups, &price);
+	}
+	free(some);
+	if (!program->out_of_memory)
+		*(struct node_fork *)&program->nodes[number] =
+			(struct node_fork){ .op = NODE_CUT,
+					    .bits = CUT_BITS,
+					    .proto = KEY_PORTS,
+					    .seed = (spec->sport ? 32 : 16) - CUT_BITS,
+					    .base = base,
+					    .next = behind->next,
+					    .low = lower_of(node_of(b, ids[0]), behind->low) };
+	*ret_price = (struct price){ 1 + groups.forks, groups.rules };
+	return REF_FORK | number;
+}
+
 /* ids ascend. Returns a reference; no packet asks more than this many forks of it. */
 static uint32_t build(struct builder *b, const uint32_t *ids, size_t n, const struct behind *behind, bool in_bucket,
 		      uint32_t forks, struct price *ret_price)
@@ -562,6 +660,8 @@ static uint32_t build(struct builder *b, const uint32_t *ids, size_t n, const st
 		cost = choose(b, ids, n, &spec);
 	if (cost == HUGE_VAL || (n <= LIST_MEDIUM && cost > 1 + (n - 1) * 0.8))
 		return build_list(b, ids, n, behind, in_bucket, ret_price);
+	if (spec.op == NODE_CUT)
+		return build_cut(b, ids, n, behind, forks, &spec, ret_price);
 	return build_fork(b, ids, n, behind, forks, &spec, ret_price);
 }
 

@@ -54,6 +54,17 @@ static uint32_t take(const struct program *program, const struct node_fork *fork
 	return 0;
 }
 
+static uint32_t taken_by(const struct program *program, const struct node *node, const struct visit_key *key)
+{
+	const struct node_fork *fork = (const struct node_fork *)node;
+
+	if (fork->op == NODE_LIST)
+		return REF_LIST | fork->base;
+	if (fork->op == NODE_CUT) /* by ports alone */
+		return program->refs[fork->base + (key->ports >> fork->seed & ((1u << fork->bits) - 1))];
+	return take(program, fork, hash_of(node, key));
+}
+
 static bool visit_rules(const struct program *program, uint32_t ref, const struct visit_key *key,
 			bool (*found)(void *context, uint32_t node), void *context)
 {
@@ -72,7 +83,7 @@ void index_visit(const struct program *program, uint32_t ref, const struct visit
 	while ((ref & REF_KIND) == REF_FORK) {
 		const struct node *node = &program->nodes[ref & REF_NUMBER];
 		const struct node_fork *fork = (const struct node_fork *)node;
-		uint32_t taken = fork->op == NODE_LIST ? REF_LIST | fork->base : take(program, fork, hash_of(node, key));
+		uint32_t taken = taken_by(program, node, key);
 
 		if ((taken & REF_KIND) == REF_FORK) {
 			ref = taken; /* a row that ends at fork->next */
