@@ -365,13 +365,14 @@ static int areas_cut(struct areas *areas, size_t first, const struct meaning *m,
 		return 0;
 	}
 	if (m->is_set) {
-		uint32_t bit = 1u << (CLASS_SETS + m->lookup_bit);
 		size_t kept = first;
+		uint32_t bit;
 
 		if (m->lookup_bit >= CLASS_SETS_BITS) {
 			*ret_settled = false;
 			return 0;
 		}
+		bit = 1u << (CLASS_SETS + m->lookup_bit);
 		for (size_t i = first; i < areas->n; i++)
 			if (cut_class(&areas->at[i], bit, m->negated ? 0 : bit))
 				areas->at[kept++] = areas->at[i];

@@ -376,6 +376,11 @@ int compile_policy(struct image **ret, const struct compile_input *input, struct
 			memcpy(image->head->lookup + n_lookups, lookups, context.head->n_lookups * sizeof(lookups[0]));
 		n_lookups += context.head->n_lookups;
 	}
+	if (r == 0 && (program.n_nodes > REF_NUMBER || program.n_refs > REF_NUMBER)) {
+		r = diag_error(diag, (struct location){ 0 }, "the rules take %zu nodes and %zu references, at most %u fit",
+			       program.n_nodes, program.n_refs, REF_NUMBER);
+		diag_hint(diag, "put long lists of addresses or ports into a set");
+	}
 	if (r == 0)
 		r = bind_devices(image->head, input, diag);
 	free(program.cost);

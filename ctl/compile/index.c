@@ -28,6 +28,7 @@
 #define WORDS_MAX   8   /* other words that are tried */
 #define FORK_COST   0.7 /* in comparisons of a rule; with the slope in group_cost() found best on ClassBench sets */
 #define CUT_BITS    6   /* of a port: 64 pieces of 1024 */
+#define COPIES      8   /* of an area in pieces, on average */
 #define CUT_AREAS   512 /* more areas than this are not cut: each may be in every piece */
 
 /* Which fields a fork hashes. */
@@ -53,7 +54,8 @@ struct builder {
 	struct program *program;
 	enum family family;
 	const struct area *areas;
-	uint64_t looks; /* that are left */
+	uint64_t looks;  /* that are left */
+	uint64_t copies; /* areas that cuts may still put into their pieces */
 	/* groups of one fork: open addressing, emptied by raising the stamp */
 	uint64_t *key;
 	uint32_t *count, *stamp, *used;
@@ -202,14 +204,18 @@ static double cut_cost(struct builder *b, const uint32_t *ids, size_t n, bool so
 {
 	size_t size[1 << CUT_BITS] = { 0 };
 	unsigned int piece[2];
+	size_t copies = 0;
 	double sum = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		pieces_of(&b->areas[ids[i]], source, piece);
 		for (unsigned int p = piece[0]; p <= piece[1]; p++)
 			size[p]++;
+		copies += piece[1] - piece[0] + 1;
 	}
 	b->looks -= b->looks < n ? b->looks : n;
+	if (copies > b->copies)
+		return HUGE_VAL;
 	for (size_t i = 0; i < n; i++) {
 		double mine = 0;
 
@@ -628,6 +634,7 @@ static uint32_t build_cut(struct builder *b, const uint32_t *ids, size_t n, cons
 			same = same && k < n_before && some[k] == ids[i];
 			some[k++] = ids[i];
 		}
+		b->copies -= k < b->copies ? k : b->copies;
 		if (!same || k != n_before)
 			before = k ? build(b, some, k, behind, true, forks, &price) : 0;
 		n_before = k;
@@ -668,7 +675,7 @@ static uint32_t build(struct builder *b, const uint32_t *ids, size_t n, const st
 int index_build(uint32_t *ret_root, uint32_t *ret_steps, struct program *program, enum family family,
 		const struct area *areas, size_t n)
 {
-	struct builder b = { .program = program, .family = family, .areas = areas, .looks = LOOKS_MAX };
+	struct builder b = { .program = program, .family = family, .areas = areas, .looks = LOOKS_MAX, .copies = n * COPIES + (1 << CUT_BITS) };
 	const struct behind nothing = { 0, RULE_NONE };
 	struct price price = { 0 };
 	uint32_t *ids = malloc((n + 1) * sizeof(*ids));
