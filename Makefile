@@ -166,7 +166,7 @@ lint: ## include arrows, format, cppcheck, shellcheck, manual pages, docs/map-ab
 	@$(SUB) $(SKELS)
 	@B=$(B) netns-tests/lint.sh
 
-bench-build: all $(BENCH)/drive $(BENCH)/timed ## build the bench; then netns-tests/bench/run --quick
+bench-build: all $(BENCH)/drive $(BENCH)/timed $(BENCH)/oracle ## build the bench; then netns-tests/bench/run --quick
 
 $(BENCH)/scaffold.bpf.o: netns-tests/bench/scaffold.bpf.c
 	@mkdir -p $(@D)

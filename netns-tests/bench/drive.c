@@ -2,7 +2,8 @@
 /*
  * drive test [OPTION...] NAME=PROGRAM...    method 2: programs alone, by BPF_PROG_TEST_RUN
  * drive live [OPTION...] NAME=IFINDEX...    method 1: frames to devices, by live frames
- * drive pin DIRECTORY                       pin drop_xdp, drop_tc, parse_xdp and hand_on there
+ * drive pin DIRECTORY                       pin the bench's programs there
+ * drive pcap [OPTION...]                    the frames of the flows, as a capture on stdout
  *
  *   --flows FILE     what to send (flow.h), in this order, again and again
  *   --size BYTES     of a frame, without check sequence
@@ -16,7 +17,7 @@
  *   --device IFINDEX test: the device that the packets came by
  *   --tc             test: programs of TC, not of XDP
  *   --verify N       test: first run N flows one by one and count the verdicts of each target
- *   --out IFINDEX    pin: where hand_on sends to
+ *   --until-eof      stop after the slice in which stdin ends, at the latest after the last round
  *
  * PROGRAM: drop, parse, xdp:IFINDEX (what is attached there) or a pinned program's path.
  *
@@ -26,9 +27,11 @@
  * ksoftirqd: the first is refused (see check_clock), the second is measured.
  */
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -39,10 +42,8 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
-#include <dirent.h>
 
 #include <linux/pkt_cls.h>
-#include <net/if.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
@@ -72,10 +73,10 @@ struct target {
 static struct {
 	const char *flows, *most[TARGETS_MAX];
 	int n_most;
-	unsigned int size, rounds, cpu, device, out;
+	unsigned int size, rounds, cpu, device;
 	unsigned long slice_ns, packets, verify, pause_us;
 	unsigned char dmac[6];
-	bool tc, live;
+	bool tc, live, until_eof;
 } o = { .size = FRAME_MIN, .rounds = 21, .slice_ns = 50000000, .dmac = { 2, 0, 0, 0, 0, 1 } };
 
 static struct target targets[TARGETS_MAX];
@@ -357,13 +358,20 @@ static void verify(int t)
 	bpf->bss->next = 0;
 }
 
+static bool stdin_ended(void)
+{
+	struct pollfd in = { .fd = STDIN_FILENO, .events = POLLIN };
+
+	return poll(&in, 1, 0) > 0;
+}
+
 static void all_rounds(void)
 {
 	struct timespec pause = { .tv_nsec = o.pause_us * 1000 };
 
 	for (int t = 0; t < n_targets; t++)
 		estimate(t);
-	for (unsigned int round = 0; round < o.rounds; round++)
+	for (unsigned int round = 0; round < o.rounds; round++) {
 		for (int i = 0; i < n_targets; i++) {
 			int t = (i + round) % n_targets;
 
@@ -371,12 +379,12 @@ static void all_rounds(void)
 			if (o.pause_us)
 				nanosleep(&pause, NULL);
 		}
+		if (o.until_eof && stdin_ended())
+			o.rounds = round + 1;
+	}
 }
 
-/*
- * A loop that burns CPU must show on the clock; and while nothing else wants this CPU, CPU time and time are one.
- * A kernel that keeps interrupt time apart takes softirqs out of the thread's time: live frames would look free.
- */
+/* A kernel that keeps interrupt time apart takes softirqs out of the thread's time: live frames would look free. */
 static void check_clock(void)
 {
 	FILE *f = popen("zcat /proc/config.gz 2>/dev/null || cat /boot/config-$(uname -r) 2>/dev/null", "re");
@@ -428,12 +436,35 @@ static void pin(const char *directory)
 	char path[400];
 
 	load(NULL);
-	bpf->bss->hand_to = o.out;
 	bpf_object__for_each_program(each, bpf->obj) {
 		snprintf(path, sizeof(path), "%s/%s", directory, bpf_program__name(each));
 		if (bpf_program__pin(each, path))
 			die(path, errno);
 	}
+}
+
+/* What the programs write, as a capture: what is measured is what is checked. */
+static void write_pcap(unsigned int count)
+{
+	static unsigned char back[sizeof(frame)];
+	const unsigned int head[] = { 0xa1b2c3d4, 2 | 4 << 16, 0, 0, sizeof(frame), 1 /* Ethernet */ };
+	int program = bpf_program__fd(bpf->progs.call_xdp);
+
+	add_target(0, "drop");
+	fwrite(head, sizeof(head), 1, stdout);
+	for (unsigned int i = 0; i < count; i++) {
+		DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = o.size,
+				    .data_out = back, .data_size_out = sizeof(back), .repeat = 1);
+		unsigned int record[] = { 0, 0, o.size, o.size };
+		int r = bpf_prog_test_run_opts(program, &opts);
+
+		if (r || bpf->bss->failed)
+			die("a test run failed", r);
+		fwrite(record, sizeof(record), 1, stdout);
+		fwrite(back, o.size, 1, stdout);
+	}
+	if (fflush(stdout) || ferror(stdout))
+		die("cannot write the capture", errno);
 }
 
 static void take_targets(char **words, int n)
@@ -470,7 +501,7 @@ static void take_options(int argc, char **argv)
 		{ "flows", 1, NULL, 'f' },  { "size", 1, NULL, 's' },	{ "rounds", 1, NULL, 'r' },
 		{ "slice", 1, NULL, 'l' },  { "packets", 1, NULL, 'p' }, { "most", 1, NULL, 'm' },
 		{ "cpu", 1, NULL, 'c' },    { "dmac", 1, NULL, 'd' },	{ "device", 1, NULL, 'i' },
-		{ "tc", 0, NULL, 't' },	    { "verify", 1, NULL, 'v' }, { "out", 1, NULL, 'o' },
+		{ "tc", 0, NULL, 't' },	    { "verify", 1, NULL, 'v' }, { "until-eof", 0, NULL, 'e' },
 		{ "pause", 1, NULL, 'u' }, {}
 	};
 	int c;
@@ -488,7 +519,7 @@ static void take_options(int argc, char **argv)
 		case 'i': o.device = number(optarg); break;
 		case 't': o.tc = true; break;
 		case 'v': o.verify = number(optarg); break;
-		case 'o': o.out = number(optarg); break;
+		case 'e': o.until_eof = true; break;
 		case 'u': o.pause_us = number(optarg); break;
 		default: exit(2);
 		}
@@ -504,8 +535,8 @@ int main(int argc, char **argv)
 	const struct flow_file *file;
 	size_t size;
 
-	if (strcmp(mode, "test") && strcmp(mode, "live") && strcmp(mode, "pin")) {
-		fprintf(stderr, "usage: drive test|live|pin [OPTION...] ...\n");
+	if (strcmp(mode, "test") && strcmp(mode, "live") && strcmp(mode, "pin") && strcmp(mode, "pcap")) {
+		fprintf(stderr, "usage: drive test|live|pin|pcap [OPTION...] ...\n");
 		return 2;
 	}
 	take_options(argc - 1, argv + 1);
@@ -526,6 +557,10 @@ int main(int argc, char **argv)
 		die("that is not a file of flows", 0);
 	check_clock();
 	load(file);
+	if (!strcmp(mode, "pcap")) {
+		write_pcap(file->count);
+		return 0;
+	}
 	take_targets(argv + optind, argc - optind);
 	settle_on_cpu();
 	if (o.live)

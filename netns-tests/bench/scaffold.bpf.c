@@ -6,7 +6,6 @@
  * and the floors that programs under test are compared with:
  *   drop_xdp drop_tc   drop at once
  *   parse_xdp parse_tc find the ports, then drop
- *   hand_on            (TC ingress) sends the packet out by another device, to bring packets to an egress hook
  *
  * One CPU runs them, so plain counters are exact.
  */
@@ -19,12 +18,11 @@ enum target { TARGETS = 16 };
 const volatile struct frame_config frame = { .words = FLOW4_WORDS, .count = 1, .tcp = 1 };
 
 /* Written by the driver between slices, through the mapped .bss. */
-__u32 next;     /* record of the next packet */
-__u32 slot;     /* method 2: the target */
-__u32 to;       /* method 1: the target's ifindex */
-__u64 sent;     /* packets that were written and handed on */
-__u64 failed;   /* packets that were not: the run is void */
-__u32 hand_to;  /* hand_on: out by this ifindex */
+__u32 next;   /* record of the next packet */
+__u32 slot;   /* method 2: the target */
+__u32 to;     /* method 1: the target's ifindex */
+__u64 sent;   /* packets that were written and handed on */
+__u64 failed; /* packets that were not: the run is void */
 
 /* The flows in the order they are sent; the driver maps it. */
 struct {
@@ -137,13 +135,6 @@ SEC("tc")
 int parse_tc(struct __sk_buff *skb)
 {
 	return parse((void *)(long)skb->data, (void *)(long)skb->data_end) ? TC_ACT_SHOT : TC_ACT_OK;
-}
-
-SEC("tc")
-int hand_on(struct __sk_buff *skb)
-{
-	(void)skb;
-	return bpf_redirect(hand_to, 0);
 }
 
 char LICENSE[] SEC("license") = "GPL";
