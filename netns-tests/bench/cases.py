@@ -271,10 +271,7 @@ QUICK = ("rules-1", "rules-10k", "spread-10k", "acl1-10k", "fw1-10k", "ipc1-10k"
 
 
 def pick(cases, words):
-    """Those named, or whose name has the word in it; `all` is all."""
-    if "all" in words:
-        return cases
-    return [case for case in cases
-            if any(word == case.name for word in words) or
-            (any(word in case.name for word in words) and not any(word == each.name for each in cases for word in words
-                                                                  if word in case.name))]
+    """`all`, those that are named, and for a word that names none those that have it in their name."""
+    names = {case.name for case in cases}
+    return [case for case in cases if any(word in ("all", case.name) or (word not in names and word in case.name)
+                                          for word in words)]

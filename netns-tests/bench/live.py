@@ -17,6 +17,7 @@ import re
 import time
 
 import lab
+import quick
 import ruleset
 from measure import DRIVE, Invalid, drive, figures, timed
 from peers import NotHere, all_peers
@@ -96,8 +97,7 @@ class Weir:
 
     @staticmethod
     def counted(receiver):
-        document = receiver.space.weir("show", "reasons", "--json", expect=0, root=receiver.root).json
-        return sum(reason["packets"] for each in document["filters"] for reason in each["reasons"].values())
+        return quick.counted(receiver.space, receiver.root)
 
     def clear(self, receiver):
         receiver.space.weir("down", expect=0, root=receiver.root)
@@ -182,42 +182,52 @@ def check(config, receiver, sent, before):
             raise Invalid("weir counted %d packets of %d" % (counted, sent))
 
 
-def run_case(bed, case, rounds, slice_ms, cpu, size=60):
-    """The row of a case: figures by configuration; `absent` says why others are not there, `invalid` what was wrong."""
-    rules, flows = case.build()
+def run_case(bed, case, options, built=None):
+    """The row of a case: figures by configuration (method 1) and `alone` (method 2); `absent` says why others are not
+    there, `invalid` what was wrong."""
+    rules, flows = built or case.build()
     path = flows.write(os.path.join(bed.world.dir, "flows"))
     row = {"case": case.name, "what": case.what, "ceiling": case.ceiling, "flows": flows.count, "rules": len(rules.rules),
            "elements": sum(len(each) for each in rules.sets.values()), "plot": case.plot, "load": {}, "absent": {},
-           "invalid": {}, "figures": {}}
+           "invalid": {}, "figures": {}, "alone": {}}
     loaded = []
     try:
         for config in bed.configurations(rules.hook):
-            reason = config.refuses(rules)
-            if reason:
-                row["absent"][config.name] = reason
-                continue
-            receiver = bed.receiver(config, rules.hook == "egress")
-            try:
-                config.clear(receiver)
-                row["load"][config.name] = config.load(receiver, rules)
-                loaded.append((config, receiver))
-            except NotHere as error:
-                row["absent"][config.name] = str(error)
-                config.clear(receiver)
-        measure(bed, row, loaded, path, rounds, slice_ms, cpu, size)
+            load(bed, config, rules, row, loaded)
+        measure(bed, row, loaded, path, options)
+        measure_alone(row, loaded, rules.hook, path, flows.count, options)
     finally:
         for config, receiver in loaded:
             config.clear(receiver)
     return row
 
 
-def measure(bed, row, loaded, path, rounds, slice_ms, cpu, size):
+def load(bed, config, rules, row, loaded):
+    reason = config.refuses(rules)
+    if reason:
+        row["absent"][config.name] = reason
+        return
+    receiver = bed.receiver(config, rules.hook == "egress")
+    try:
+        how = config.load(receiver, rules)
+    except NotHere as error:
+        row["absent"][config.name] = str(error)
+        config.clear(receiver)
+        return
+    except RuntimeError as error:  # weir itself, or the base
+        row["invalid"][config.name] = str(error)
+        config.clear(receiver)
+        return
+    row["load"][config.name] = how and {"ms": how["ms"], "kb": how["kb"]}
+    loaded.append((config, receiver))
+
+
+def measure(bed, row, loaded, path, options):
     before = {config.name: {"came": receiver.came(), "leaked": receiver.leaked(),
                             "counted": config.counted(receiver) if isinstance(config, Weir) else 0}
               for config, receiver in loaded}
     targets = drive(bed.gen, "live", path, [(config.name, receiver.target) for config, receiver in loaded],
-                    "--rounds", rounds, "--slice", slice_ms, "--cpu", cpu, "--size", size, "--dmac", DMAC,
-                    "--pause", 200)
+                    *options, "--dmac", DMAC, "--pause", 200)
     time.sleep(0.02)  # a poll that the last slice left behind
     base = loaded[0][0].name
     for config, receiver in loaded:
@@ -229,3 +239,16 @@ def measure(bed, row, loaded, path, rounds, slice_ms, cpu, size):
         raise Invalid("the base itself: " + row["invalid"][base])
     row["base"] = base
     row["figures"] = {name: each for name, each in figures(targets, base).items() if name not in row["invalid"]}
+
+
+def measure_alone(row, loaded, hook, path, count, options):
+    for config, receiver in loaded:
+        if not isinstance(config, Weir):
+            continue
+        device = "o0" if hook == "egress" else "g0"
+        ifindex = receiver.space.ifindex(device)
+        try:
+            row["alone"] = quick.alone(receiver.space, ifindex, quick.program(receiver.root, ifindex, hook), hook, path,
+                                       count, lambda: config.counted(receiver), options)
+        except Invalid as error:
+            row["invalid"]["weir alone"] = str(error)

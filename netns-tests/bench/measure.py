@@ -77,5 +77,7 @@ def figures(targets, base):
     return found
 
 
-def verdict(over, ceiling):
-    return "pass" if over["median"] <= ceiling else "OVER"
+def verdict(over, ceiling, ns):
+    """`noise`: over by less than can be told apart."""
+    excess = over["median"] - ceiling
+    return "pass" if excess <= 0 else "noise" if excess < max(NOISE_NS, NOISE_PART * ns["median"]) else "OVER"

@@ -202,7 +202,7 @@ class Iptables(Peer):
                 if some:
                     kind = "hash:net" if any("/" in element for element in some) else "hash:ip"
                     lines = ["create %s%d %s family %s maxelem %d counters" % (
-                        name, family, kind, "inet6" if family == 6 else "inet", max(65536, len(some)))]
+                        name, family, kind, "inet6" if family == 6 else "inet", max(65536, len(some) + 1000))]  # room for single elements
                     lines += ["add %s%d %s" % (name, family, element) for element in some]
                     add(load_with(receiver, "ipset", "restore", stdin="\n".join(lines) + "\n"))
         for family in families(ruleset):

@@ -8,6 +8,7 @@ import ruleset
 from measure import Invalid, drive, figures, timed
 
 DROP = {"ingress": 1, "egress": 2}  # XDP_DROP, TC_ACT_SHOT
+VERIFIED = 100000  # flows whose verdict is looked at one by one
 
 
 class Bed:
@@ -30,20 +31,22 @@ class Bed:
     def down(self):
         self.space.weir("down", expect=0)
 
-    def program(self, hook):
-        if hook == "ingress":
-            return "xdp:%d" % self.ifindex
-        return os.path.join(instance(self.world.root), "prog_tc_egress")
-
     def counted(self):
-        """Packets that weir has given a reason."""
-        document = self.space.weir("show", "reasons", "--json", expect=0).json
-        return sum(reason["packets"] for each in document["filters"] for reason in each["reasons"].values())
+        return counted(self.space, self.world.root)
 
 
-def instance(root):
-    """Directory of the running programs: numbers below the root, the highest counts."""
-    return os.path.join(root, max((name for name in os.listdir(root) if name.isdigit()), key=int))
+def counted(space, root):
+    """Packets that weir has given a reason."""
+    document = space.weir("show", "reasons", "--json", expect=0, root=root).json
+    return sum(reason["packets"] for each in document["filters"] for reason in each["reasons"].values())
+
+
+def program(root, ifindex, hook):
+    """weir's program for the driver: what is attached, or on TC what is pinned in the latest instance."""
+    if hook == "ingress":
+        return "xdp:%d" % ifindex
+    latest = max((name for name in os.listdir(root) if name.isdigit()), key=int)
+    return os.path.join(root, latest, "prog_tc_egress")
 
 
 def check_verdicts(target, want, count):
@@ -52,29 +55,31 @@ def check_verdicts(target, want, count):
         raise Invalid("%d of %d flows were not dropped (verdicts %s)" % (count - got[want], count, got))
 
 
-def run_case(bed, case, rounds, slice_ms, cpu, size=60, tamper=None):
+def alone(space, ifindex, program, hook, path, count, counted, options):
+    """drop, parse and weir of one set of flows, checked; space: where ifindex is."""
+    before = counted()
+    checked = min(count, VERIFIED)
+    words = [*options, "--device", ifindex, "--verify", checked]
+    if hook == "egress":
+        words.append("--tc")
+    targets = drive(space, "test", path, [("drop", "drop"), ("parse", "parse"), ("weir", program)], *words)
+    check_verdicts(targets["weir"], DROP[hook], checked)
+    came = counted() - before
+    if came != targets["weir"]["sent"]:
+        raise Invalid("weir counted %d packets of %d" % (came, targets["weir"]["sent"]))
+    return figures(targets, "drop")
+
+
+def run_case(bed, case, options, tamper=None):
     """The row of one case: a dict. tamper: selfcheck's way of breaking the rules."""
     rules, flows = case.build()
     text, _ = ruleset.weir_text(rules, "w0", bed.world.dir)
-    if tamper:
-        text = tamper(text)
     path = flows.write(os.path.join(bed.world.dir, "flows"))
     row = {"case": case.name, "what": case.what, "ceiling": case.ceiling, "flows": flows.count}
     try:
-        row["apply"] = bed.apply(text)
-        before = bed.counted()
-        checked = min(flows.count, 100000)
-        options = ["--rounds", rounds, "--slice", slice_ms, "--cpu", cpu, "--size", size, "--device", bed.ifindex,
-                   "--verify", checked]
-        if rules.hook == "egress":
-            options.append("--tc")
-        targets = drive(bed.space, "test", path, [("drop", "drop"), ("parse", "parse"),
-                                                  ("weir", bed.program(rules.hook))], *options)
-        check_verdicts(targets["weir"], DROP[rules.hook], checked)
-        counted = bed.counted() - before
-        if counted != targets["weir"]["sent"]:
-            raise Invalid("weir counted %d packets of %d" % (counted, targets["weir"]["sent"]))
-        row["figures"] = figures(targets, "drop")
+        row["apply"] = bed.apply(tamper(text) if tamper else text)
+        row["figures"] = alone(bed.space, bed.ifindex, program(bed.world.root, bed.ifindex, rules.hook), rules.hook, path,
+                               flows.count, bed.counted, options)
     finally:
         bed.down()
     return row
