@@ -108,7 +108,7 @@ BENCH    := $(B)/bench
 MANDIR   ?= $(PREFIX)/share/man
 FUZZ_CC  ?= clang-19
 
-.PHONY: bench-build
+.PHONY: bench bench-build
 .PHONY: deps demo tests check check-unit check-bpf check-netns check-asan differential
 .PHONY: soak soak-apply soak-kill soak-vm lint fmt fuzz verifier abi install uninstall
 
@@ -165,6 +165,11 @@ lint: ## include arrows, format, cppcheck, shellcheck, manual pages, docs/map-ab
 	@netns-tests/deps.sh lint
 	@$(SUB) $(SKELS)
 	@B=$(B) netns-tests/lint.sh
+
+bench: ## as root: what weir costs, beside its peers, into docs/performance.md; QUICK=1: small, to try the bench
+	@netns-tests/deps.sh bench
+	@$(SUB) bench-build
+	@netns-tests/bench/run $(if $(QUICK),--smoke,--report docs) $(CASES)
 
 bench-build: all $(BENCH)/drive $(BENCH)/timed $(BENCH)/oracle ## build the bench; then netns-tests/bench/run --quick
 

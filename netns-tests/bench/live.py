@@ -227,7 +227,7 @@ def measure(bed, row, loaded, path, options):
                             "counted": config.counted(receiver) if isinstance(config, Weir) else 0}
               for config, receiver in loaded}
     targets = drive(bed.gen, "live", path, [(config.name, receiver.target) for config, receiver in loaded],
-                    *options, "--dmac", DMAC, "--pause", 200)
+                    *options, "--dmac", DMAC, "--pause", 200, slice_ms=options[options.index("--slice") + 1])
     time.sleep(0.02)  # a poll that the last slice left behind
     base = loaded[0][0].name
     for config, receiver in loaded:

@@ -85,7 +85,7 @@ def nft_sets(ruleset):
         for family in (4, 6):
             some = elements_of(elements, family)
             if some:
-                interval = "flags interval; " if any("/" in element for element in some) else ""
+                interval = "flags interval; auto-merge; " if any("/" in element for element in some) else ""
                 yield "set %s%d { type ipv%d_addr; %selements = { %s } }" % (name, family, family, interval,
                                                                               ", ".join(some))
 

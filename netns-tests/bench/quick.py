@@ -62,7 +62,8 @@ def alone(space, ifindex, program, hook, path, count, counted, options):
     words = [*options, "--device", ifindex, "--verify", checked]
     if hook == "egress":
         words.append("--tc")
-    targets = drive(space, "test", path, [("drop", "drop"), ("parse", "parse"), ("weir", program)], *words)
+    targets = drive(space, "test", path, [("drop", "drop"), ("parse", "parse"), ("weir", program)], *words,
+                    slice_ms=options[options.index("--slice") + 1])
     check_verdicts(targets["weir"], DROP[hook], checked)
     came = counted() - before
     if came != targets["weir"]["sent"]:
