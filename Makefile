@@ -181,17 +181,17 @@ $(BENCH)/scaffold.bpf.o: netns-tests/bench/scaffold.bpf.c
 $(BENCH)/scaffold.skel.h: $(BENCH)/scaffold.bpf.o
 	$(Q)$(BPFTOOL) gen skeleton $< name scaffold_bpf > $@
 
-$(BENCH)/drive: netns-tests/bench/drive.c $(BENCH)/scaffold.skel.h
-	$(say) CC $<
-	$(Q)$(CC) -I$(BENCH) -D_GNU_SOURCE $(CFLAGS_ALL) -MMD -MP -o $@ $< -lbpf -lelf -lz
+$(BENCH)/drive: $(wildcard netns-tests/bench/drive*.c netns-tests/bench/*.h) $(BENCH)/scaffold.skel.h
+	$(say) CC $@
+	$(Q)$(CC) -I$(BENCH) -D_GNU_SOURCE $(CFLAGS_ALL) -o $@ $(filter %.c,$^) -lbpf -lelf -lz
 
 $(BENCH)/%: netns-tests/bench/%.c
 	@mkdir -p $(@D)
 	$(say) CC $<
 	$(Q)$(CC) -D_GNU_SOURCE $(CFLAGS_ALL) -MMD -MP -o $@ $<
 
-fmt: ## clang-format over ctl/ and bpf/
-	@clang-format-19 -i $$(git ls-files 'bpf/*.[ch]' 'ctl/*.[ch]')
+fmt: ## clang-format over bpf/, ctl/ and netns-tests/
+	@clang-format-19 -i $$(git ls-files 'bpf/*.[ch]' 'ctl/*.[ch]' 'netns-tests/*.[ch]')
 
 fuzz: ## libFuzzer on the rule language for T seconds (T=60)
 	@netns-tests/deps.sh fuzz

@@ -6,7 +6,6 @@ that is a row in the table, never a failure. Rules count, as weir's do.
 """
 import os
 import shutil
-import subprocess
 
 from measure import timed
 from ruleset import ANY_PORT, ports
@@ -109,15 +108,14 @@ class Nft(Peer):
         return reason
 
     def text(self, ruleset):
-        rules = [nft_rule(rule, family, rule.verdict) for rule in ruleset.rules if rule.possible
-                 for family in self._families(rule, ruleset)]
+        of_set = {name: [f for f in (4, 6) if elements_of(some, f)] for name, some in ruleset.sets.items()}
+        rules = []
+        for rule in ruleset.rules:
+            prefix = rule.saddr or rule.daddr or ""
+            for family in of_set.get(rule.set) or [6 if ":" in prefix else 4]:
+                if rule.possible and (not prefix or (":" in prefix) == (family == 6)):
+                    rules.append(nft_rule(rule, family, rule.verdict))
         return nft_table(self.family, self.hook_text, ruleset, rules)
-
-    @staticmethod
-    def _families(rule, ruleset):
-        if rule.set:
-            return [f for f in (4, 6) if elements_of(ruleset.sets[rule.set], f)]
-        return [6 if ":" in (rule.saddr or rule.daddr or "") else 4]
 
     def load(self, receiver, ruleset):
         path = receiver.file("nft", self.text(ruleset))
@@ -258,7 +256,7 @@ class XdpFilter(Peer):
 
 
 class Bpfilter(Peer):
-    """A built bfcli, given on the command line; its chains attach to an interface by number."""
+    """A built bfcli, given on the command line. One chain of our own name: its ruleset may be the host's."""
     name, hook, where = "bpfilter", "ingress", "ingress"
 
     def __init__(self, path):
@@ -269,34 +267,39 @@ class Bpfilter(Peer):
         return reason or ("above %d rules one by one" % LINEAR_MOST if len(ruleset.rules) > LINEAR_MOST else None)
 
     def load(self, receiver, ruleset):
-        lines = ["chain bench BF_HOOK_XDP{ifindex=%d} %s" % (receiver.ifindex, ruleset.default.upper())]
+        lines = ["chain weir_bench BF_HOOK_XDP{ifindex=%d} %s" % (receiver.ifindex, ruleset.default.upper())]
         for rule in ruleset.rules:
-            lines.append("rule %s counter %s" % (self._match(rule, ruleset), rule.verdict.upper()))
+            lines += ["rule %s counter %s" % (match, rule.verdict.upper()) for match in self._matches(rule, ruleset)]
         path = receiver.file("bpfilter", "\n".join(lines) + "\n")
-        return load_with(receiver, self.program, "ruleset", "set", "--from-file", path)
+        return load_with(receiver, self.program, "chain", "set", "--from-file", path)
 
     @staticmethod
-    def _match(rule, ruleset):
-        if rule.flags or rule.sport != ANY_PORT or any(":" in (p or "") for p in (rule.saddr, rule.daddr)):
-            raise NotHere("the bench has no words for this rule in bpfilter's language")
+    def _matches(rule, ruleset):
+        """One rule, or one a kind of element for a set."""
+        if rule.flags or (rule.has_ports and rule.proto is None):
+            raise NotHere("the bench has no words for flags, or ports without a protocol, in bpfilter's language")
         words = []
-        if rule.set:
-            if any("/" in element or ":" in element for element in ruleset.sets[rule.set]):
-                raise NotHere("the bench has no words for this set in bpfilter's language")
-            words.append("(ip4.saddr) in {%s}" % "; ".join(ruleset.sets[rule.set]))
-        if rule.saddr:
-            words.append("ip4.snet eq " + rule.saddr)
-        if rule.daddr:
-            words.append("ip4.dnet eq " + rule.daddr)
+        for name, prefix in (("s", rule.saddr), ("d", rule.daddr)):
+            if prefix:
+                words.append("ip%d.%snet eq %s" % (6 if ":" in prefix else 4, name, prefix))
         if rule.proto is not None:
             words.append("meta.l4_proto eq %d" % rule.proto)
-        if rule.dport != ANY_PORT:
-            words.append("meta.dport %s" % ("eq %d" % rule.dport[0] if rule.dport[0] == rule.dport[1]
-                                             else "range %d-%d" % rule.dport))
-        return " ".join(words)
+        for name, pair in (("meta.sport", rule.sport), ("meta.dport", rule.dport)):
+            if pair != ANY_PORT:
+                words.append("%s %s" % (name, "eq %d" % pair[0] if pair[0] == pair[1] else "range %d-%d" % pair))
+        if not rule.set:
+            return [" ".join(words)]
+        found = []
+        for family in (4, 6):
+            for nets in (False, True):
+                some = [e for e in elements_of(ruleset.sets[rule.set], family) if ("/" in e) == nets]
+                if some:
+                    key = "ip%d.%s" % (family, "snet" if nets else "saddr")
+                    found.append(" ".join(["(%s) in { %s }" % (key, "; ".join(some)), *words]))
+        return found
 
     def clear(self, receiver):
-        subprocess.run(receiver.space.enter(self.program, "ruleset", "flush"), capture_output=True, check=False)
+        receiver.space.run(self.program, "chain", "flush", "--name", "weir_bench", expect=None)
 
 
 def all_peers(bpfilter=None):

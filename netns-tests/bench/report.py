@@ -96,7 +96,7 @@ def notes(rows, skipped):
             reasons.setdefault((name, "INVALID: " + reason), []).append(row["case"])
     out = ["- %s: %s (%s)" % (name, reason, ", ".join(names) if len(names) < 6 else "%d cases" % len(names))
            for (name, reason), names in sorted(reasons.items()) if not reason.startswith(("not one set", "not a short"))]
-    return out + ["- %s: skipped, %s" % pair for pair in skipped]
+    return out + ["- %s: skipped, %s" % pair for pair in map(tuple, skipped)]
 
 
 def middle(value):

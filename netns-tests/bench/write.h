@@ -81,8 +81,8 @@ static __always_inline bool write4(void *data, void *end, const struct frame_con
 	ip[2] = third | (__u32)fold(addresses + first + third) << 16; /* little-endian: the second half */
 	ip[3] = saddr;
 	ip[4] = daddr;
-	write_transport(ip + 5, ports, proto, flags, f->transport4,
-			addresses + bpf_htonl(proto << 16 | f->transport4), tcp_only);
+	write_transport(ip + 5, ports, proto, flags, f->transport4, addresses + bpf_htonl(proto << 16 | f->transport4),
+			tcp_only);
 	return true;
 }
 
