@@ -14,7 +14,7 @@ from flows import SYN, TCP, UDP, Flows, generator, syn
 from ruleset import Rule, Ruleset, text4, text6
 
 HOT = 1024
-COLD = 65536      # more packets than a second-level cache holds of anything
+COLD = 65536       # more packets than a second-level cache holds of anything
 COLD_SET = 400000  # for sets of a million: every cache line of a table is met
 
 
@@ -25,7 +25,6 @@ class Case(NamedTuple):
     build: Callable      # () -> (Ruleset, Flows)
     plot: Optional[tuple] = None  # (curve, x)
     needs: Optional[str] = None   # a file of WEIR_DATA
-    big: bool = False    # left out of a quick run of everything
 
     @property
     def missing(self):
@@ -219,50 +218,65 @@ def count_text(count):
     return "%dM" % (count // 1000000) if count >= 1000000 else "%dk" % (count // 1000) if count >= 1000 else str(count)
 
 
+def thousands(count):
+    return "{:,}".format(count)
+
+
+def rule_cases(scaled):
+    yield Case("rules-1", "one rule", 25, last_rule(1), ("rules, any matches", 1))
+    for count, ceiling in ((10, 30), (100, 35), (1000, 40), (10000, 50)):
+        n = scaled(count)
+        what = thousands(n) + " rules, "
+        yield Case("rules-" + count_text(count), what + "the last one matches", ceiling, last_rule(n),
+                   ("rules, last one matches", n))
+        yield Case("spread-" + count_text(count), what + "each of them matches", ceiling, every_rule(n),
+                   ("rules, any matches", n))
+
+
+def classbench_cases(most):
+    for kind in ("acl1", "fw1", "ipc1"):
+        for count, cold, hot in ((1000, 60, 35), (10000, 100, 40), (100000, 150, 70)):
+            if count > most:
+                continue
+            data, name = "%s.%d" % (kind, count), "%s-%s" % (kind, count_text(count))
+            what = "ClassBench %s, %s, " % (kind, count_text(count))
+            needs = "classbench/%s.gz" % data
+            yield Case(name, what + "whole trace", cold, from_classbench(data), (kind + " cold", count), needs)
+            yield Case(name + "-hot", what + "1024 flows", hot, from_classbench(data, True), (kind + " hot", count), needs)
+
+
+def set_cases(scaled):
+    for count, ceiling, packets in ((1000, 25, COLD), (100000, 50, COLD_SET), (1000000, 50, COLD_SET)):
+        n = scaled(count)
+        yield Case("set-" + count_text(count), "set of %s addresses, members" % thousands(n), ceiling,
+                   set_of_hosts(n, packets), ("addresses", n))
+    n = scaled(1000000)
+    yield Case("set6-1M", "set of %s IPv6 addresses, members" % thousands(n), 160, set_of_hosts6(n, COLD_SET // 2),
+               ("IPv6 addresses", n))
+    yield Case("strangers-1M", "set of %s addresses, strangers" % thousands(n), 30, strangers(n, COLD_SET),
+               ("addresses, strangers", n))
+    for count, ceiling in ((10000, 30), (100000, 55)):
+        n = scaled(count)
+        yield Case("prefix-" + count_text(count), "set of %s prefixes" % thousands(n), ceiling, set_of_prefixes(n),
+                   ("prefixes", n))
+    yield Case("countries", "prefixes of all countries, IPv4 and IPv6", 80, countries, None, "feeds/country-ipv4.txt.gz")
+
+
 def all_cases(scale=1):
     """scale: sets and rules are divided by it, for a run that only has to prove that the bench works."""
     def scaled(count):
         return max(10, count // scale)
 
-    found = [Case("rules-1", "one rule", 25, last_rule(1), ("rules, last one matches", 1))]
-    for count, ceiling in ((10, 30), (100, 35), (1000, 40), (10000, 50)):
-        n = scaled(count)
-        found.append(Case("rules-" + count_text(count), "%d rules, the last one matches" % n, ceiling, last_rule(n),
-                          ("rules, last one matches", n)))
-        found.append(Case("spread-" + count_text(count), "%d rules, each of them matches" % n, ceiling, every_rule(n),
-                          ("rules, any matches", n)))
-    for kind in ("acl1", "fw1", "ipc1"):
-        for count, cold, hot in ((1000, 60, 35), (10000, 100, 40), (100000, 150, 70)):
-            if scale > 1 and count > 10000:
-                continue
-            name = "%s.%d" % (kind, count)
-            short = "%s-%s" % (kind, count_text(count))
-            found.append(Case(short, "ClassBench %s, %s, whole trace" % (kind, count_text(count)), cold,
-                              from_classbench(name), (kind + " cold", count), "classbench/%s.gz" % name, count > 10000))
-            found.append(Case(short + "-hot", "ClassBench %s, %s, 1024 flows" % (kind, count_text(count)), hot,
-                              from_classbench(name, True), (kind + " hot", count), "classbench/%s.gz" % name,
-                              count > 10000))
-    found.append(Case("whole", "%d rules that test a cold set of %d addresses" % (scaled(10000), scaled(1000000)), 110,
-                      whole(scaled(10000), scaled(1000000)), big=True))
+    found = [*rule_cases(scaled), *classbench_cases(100000 if scale == 1 else 10000)]
+    rules, addresses = scaled(10000), scaled(1000000)
+    found.append(Case("whole", "%s rules that test a cold set of %s addresses" % (thousands(rules), thousands(addresses)),
+                      110, whole(rules, addresses)))
     for count, ceiling in ((1000, 80), (10000, 100)):
-        found.append(Case("v6-" + count_text(count), "%d IPv6 rules" % scaled(count), ceiling, rules6(scaled(count)),
-                          ("IPv6 rules", scaled(count))))
-    found.append(Case("set-1k", "set of %d addresses" % scaled(1000), 25, set_of_hosts(scaled(1000), COLD),
-                      ("addresses", scaled(1000))))
-    found.append(Case("set-100k", "set of %d addresses, members" % scaled(100000), 50, set_of_hosts(scaled(100000), COLD_SET),
-                      ("addresses", scaled(100000)), None, True))
-    found.append(Case("set-1M", "set of %d addresses, members" % scaled(1000000), 50,
-                      set_of_hosts(scaled(1000000), COLD_SET), ("addresses", scaled(1000000))))
-    found.append(Case("set6-1M", "set of %d IPv6 addresses, members" % scaled(1000000), 160,
-                      set_of_hosts6(scaled(1000000), COLD_SET // 2), ("IPv6 addresses", scaled(1000000)), None, True))
-    found.append(Case("strangers-1M", "set of %d addresses, strangers" % scaled(1000000), 30,
-                      strangers(scaled(1000000), COLD_SET), ("addresses, strangers", scaled(1000000)), None, True))
-    for count, ceiling in ((10000, 30), (100000, 55)):
-        found.append(Case("prefix-" + count_text(count), "set of %d prefixes" % scaled(count), ceiling,
-                          set_of_prefixes(scaled(count)), ("prefixes", scaled(count))))
-    found.append(Case("countries", "prefixes of all countries, IPv4 and IPv6", 80, countries, None,
-                      "feeds/country-ipv4.txt.gz", True))
-    found.append(Case("egress-1k", "%d rules on egress (TC)" % scaled(1000), 60, every_rule(scaled(1000), "egress")))
+        n = scaled(count)
+        found.append(Case("v6-" + count_text(count), thousands(n) + " IPv6 rules", ceiling, rules6(n), ("IPv6 rules", n)))
+    found += set_cases(scaled)
+    n = scaled(1000)
+    found.append(Case("egress-1k", thousands(n) + " rules on egress (TC)", 60, every_rule(n, "egress")))
     return found
 
 

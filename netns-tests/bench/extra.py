@@ -156,7 +156,8 @@ def one_element(bed, case, what, ceiling_ms, repeat, element):
             for values, verb in ((found, "add"), (gone, "del")):
                 values["values"][name] = [timed(receiver.space, command(verb, element(i)))["ms"] for i in range(few)]
         except (NotHere, RuntimeError) as error:
-            found["absent"][name] = str(error).splitlines()[0][:200]
+            for values in (found, gone):
+                values["absent"][name] = str(error).splitlines()[0][:200]
         finally:
             peer.clear(receiver)
     return [found, gone]
@@ -238,7 +239,7 @@ def under_traffic(bed, count, repeat, cpu, forget=0):
     versions = [text(members), text(members[forget:] + extra)]
     found = [weir_changes(bed, versions, text(extra), flows, repeat, cpu)]
     if not forget:
-        found += [nft_changes(bed, versions, flows, max(2, repeat // 5), cpu)]
+        found += [nft_changes(bed, versions, flows, max(3, repeat // 2), cpu)]
     return [each for some in found for each in some]
 
 
@@ -274,25 +275,32 @@ def weir_changes(bed, versions, extra, flows, repeat, cpu):
 
 
 def nft_changes(bed, versions, flows, repeat, cpu):
+    """The same by a peer: a set flushed and filled in one transaction, and the whole table made anew in one."""
     peer = next((each for each in bed.peers if each.name == "nft netdev"), None)
-    each = row("packets misjudged while a set is replaced (%d times), by a peer" % repeat, "packets")
-    if not peer or peer.refuses(ruleset.Ruleset([])):
-        each["absent"]["nft netdev"] = "not here"
-        return [each]
-    receiver = bed.receiver(peer, False)
-    rules = ruleset.Ruleset([ruleset.Rule(set="big")], sets={"big": versions[0]})
-    files = [receiver.file("list-%d" % i, "flush set netdev bench big4\nadd element netdev bench big4 { %s }\n" % ", ".join(some))
-             for i, some in enumerate(versions)]
-    try:
-        peer.load(receiver, rules)
-        sent, wrong, _ = changes(bed, receiver, flows, cpu, [
-            lambda i=i: receiver.space.run("nft", "-f", files[(i + 1) & 1]) for i in range(repeat)])
-        each["values"]["nft netdev"], each["sent"] = wrong, {"nft netdev": sent}
-    except (NotHere, RuntimeError) as error:
-        each["absent"]["nft netdev"] = str(error).splitlines()[0][:200]
-    finally:
-        peer.clear(receiver)
-    return [each]
+    both = [ruleset.Ruleset([ruleset.Rule(set="big")], sets={"big": each}) for each in versions]
+    refill = "flush set netdev bench big4\nadd element netdev bench big4 { %s }\n"
+    kinds = (("a set is replaced", lambda i: refill % ", ".join(versions[i])),
+             ("rules are applied", lambda i: "delete table netdev bench\n" + peer.text(both[i])))
+    found = []
+    for what, text in kinds:
+        each = row("packets misjudged while %s (%d times, %d prefixes), by a peer" % (what, repeat, len(versions[0])),
+                   "packets")
+        found.append(each)
+        if not peer or peer.refuses(both[0]):
+            each["absent"]["nft netdev"] = "not here"
+            continue
+        receiver = bed.receiver(peer, False)
+        files = [receiver.file("list-%d" % i, text(i)) for i in range(2)]
+        try:
+            peer.load(receiver, both[0])
+            sent, wrong, _ = changes(bed, receiver, flows, cpu, [
+                lambda i=i: receiver.space.run("nft", "-f", files[(i + 1) & 1]) for i in range(repeat)])
+            each["values"]["nft netdev"], each["sent"] = wrong, {"nft netdev": sent}
+        except (NotHere, RuntimeError) as error:
+            each["absent"]["nft netdev"] = str(error).splitlines()[0][:200]
+        finally:
+            peer.clear(receiver)
+    return found
 
 
 # ---- all of it ----
@@ -310,10 +318,10 @@ def everything(bed, every, scale, quick, cpu, say):
         ("apply rules", lambda: apply_times(bed, structured, structured.what, 300, None, repeat)),
         ("apply prefixes", lambda: apply_times(bed, by_name["prefix-100k"], by_name["prefix-100k"].what, 120, None, repeat)),
         ("apply addresses", lambda: apply_times(bed, by_name["set-1M"], by_name["set-1M"].what, 700, 120, repeat)),
-        ("one address", lambda: one_element(bed, by_name["set-1M"], "addresses (%d)" % (1000000 // scale), 4, many,
+        ("one address", lambda: one_element(bed, by_name["set-1M"], "{:,} addresses".format(1000000 // scale), 4, many,
                                             lambda i: "240.0.%d.%d" % (i >> 8, i & 255))),
-        ("one prefix", lambda: one_element(bed, by_name["prefix-100k"], "prefixes (%d)" % (100000 // scale), 4, many,
-                                           lambda i: "240.%d.%d.0/24" % (i >> 8, i & 255))),
+        ("one prefix", lambda: one_element(bed, by_name["prefix-100k"], "{:,} prefixes".format(100000 // scale), 4, many,
+                                           lambda i: "240.%d.%d.0/24" % (i >> 7, 2 * i & 255))),
         ("changes under traffic", lambda: under_traffic(bed, 10000 // scale, 5 if quick else 20, cpu)),
     ]
     found = []

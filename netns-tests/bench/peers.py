@@ -4,6 +4,7 @@
 Each stands in a receiver of its own (live.py), gets a Ruleset by load(), and says by refuses() why it cannot have one:
 that is a row in the table, never a failure. Rules count, as weir's do.
 """
+import ipaddress
 import os
 import shutil
 
@@ -79,12 +80,20 @@ def nft_rule(rule, family, verdict):
     return " ".join(words + ["counter", verdict])
 
 
+def overlap(elements):
+    """Sets that overlap have to be merged; others are spared it, since nft takes long over it."""
+    ranges = sorted((int(net.network_address), int(net.broadcast_address)) for net in map(ipaddress.ip_network, elements))
+    return any(low <= end for (_, end), (low, _) in zip(ranges, ranges[1:]))
+
+
 def nft_sets(ruleset):
     for name, elements in ruleset.sets.items():
         for family in (4, 6):
             some = elements_of(elements, family)
             if some:
-                interval = "flags interval; auto-merge; " if any("/" in element for element in some) else ""
+                interval = ""
+                if any("/" in element for element in some):
+                    interval = "flags interval; " + ("auto-merge; " if overlap(some) else "")
                 yield "set %s%d { type ipv%d_addr; %selements = { %s } }" % (name, family, family, interval,
                                                                               ", ".join(some))
 
@@ -199,8 +208,9 @@ class Iptables(Peer):
                 some = elements_of(elements, family)
                 if some:
                     kind = "hash:net" if any("/" in element for element in some) else "hash:ip"
+                    room = max(65536, len(some) + 1000)  # for single elements, too
                     lines = ["create %s%d %s family %s maxelem %d counters" % (
-                        name, family, kind, "inet6" if family == 6 else "inet", max(65536, len(some) + 1000))]  # room for single elements
+                        name, family, kind, "inet6" if family == 6 else "inet", room)]
                     lines += ["add %s%d %s" % (name, family, element) for element in some]
                     add(load_with(receiver, "ipset", "restore", stdin="\n".join(lines) + "\n"))
         for family in families(ruleset):

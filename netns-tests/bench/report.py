@@ -111,7 +111,8 @@ def amount(value, unit):
 def other_table(rows):
     names = ["weir"] + [name for name in ("nft netdev", "iptables", "ipset") if any(
         name in row["values"] or name in row["absent"] for row in rows)]
-    out = ["| what | unit | ceiling | " + " | ".join(names) + " | |", "| --- | --- |" + " ---: |" * (1 + len(names)) + " --- |"]
+    out = ["| what | unit | ceiling | " + " | ".join(names) + " | |",
+           "| --- | --- |" + " ---: |" * (1 + len(names)) + " --- |"]
     for row in rows:
         cells = [row["what"], row["unit"], "" if row["ceiling"] is None else str(row["ceiling"])]
         cells += [amount(row["values"][name], row["unit"]) if name in row["values"] else "-" for name in names]
@@ -160,8 +161,8 @@ def plot(path, title, xlabel, lines):
         width, dash = (3, 1) if name.startswith("weir") else (1.5, 2)
         styles.append("'-' using 1:2 with linespoints lw %s dt %d pt %d ps 0.6 title \"%s\"" % (width, dash, i + 4, name))
         data += ["%d %.3f" % point for point in points] + ["e"]
-    script = ["set terminal svg size 800,500 font 'sans,13' background '#ffffff'", "set output '%s'" % path,
-              "set logscale xy", "set key outside right top", "set grid", "set title \"%s\"" % title,
+    script = ["set terminal svg size 720,540 font 'sans,13' background '#ffffff'", "set output '%s'" % path,
+              "set logscale xy", "set key below", "set grid", "set title \"%s\"" % title,
               "set xlabel '%s'" % xlabel, "set ylabel 'ns a packet more than dropping at once'",
               "set format x '%.0s%c'", "set format y '%.0f'", "set offsets graph 0.05, graph 0.05, 0, 0",
               "plot " + ", ".join(styles), *data]
