@@ -51,7 +51,7 @@ def describe():
     return {
         "date": time.strftime("%Y-%m-%d", time.gmtime()), "cpu": cpu_model(), "cpus": os.cpu_count(), "caches": caches(),
         "kernel": platform.release(), "arch": platform.machine(), "mitigations": mitigations(),
-        "virtual": "hypervisor" in (read("/proc/cpuinfo") or ""),
+        "load": os.getloadavg()[0], "virtual": "hypervisor" in (read("/proc/cpuinfo") or ""),
         "versions": {name: version for name, version in (
             ("weir", said(lab.WEIR, "version")), ("commit", said("git", "-C", lab.TOP, "rev-parse", "--short=12", "HEAD")),
             ("clang", said(os.environ.get("CLANG", "clang"), "--version")), ("nft", said("nft", "--version")),

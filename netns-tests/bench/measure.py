@@ -47,6 +47,8 @@ def noisy(targets, base, slice_ms):
     low, middle, high = quartiles(per_packet(targets[base]))
     if high - low > middle / 2:
         return "dropping at once took %.0f to %.0f ns" % (low, high)
+    if slice_ms and targets[base]["fixed_ns"] > slice_ms * 1e5:
+        return "%.1f ms of a slice went to what is not packets" % (targets[base]["fixed_ns"] / 1e6)
     for name, target in targets.items():
         lengths = [(ns + soft) / 1e6 for packets, ns, soft in target["slices"] if packets > 64]
         if slice_ms and lengths and not slice_ms / 3 < statistics.median(lengths) < slice_ms * 3:

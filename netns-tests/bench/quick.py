@@ -66,7 +66,11 @@ def alone(space, ifindex, program, hook, path, count, counted, options):
     came = counted() - before
     if came != targets["weir"]["sent"]:
         raise Invalid("weir counted %d packets of %d" % (came, targets["weir"]["sent"]))
-    return figures(targets, "drop")
+    found = figures(targets, "drop")
+    parse = found["parse"]["over"]["median"]
+    if abs(parse) > found["drop"]["ns"]["median"]:
+        raise Invalid("finding two ports cost %.1f ns more than dropping: the clock or the machine is off" % parse)
+    return found
 
 
 def run_case(bed, case, options, tamper=None):

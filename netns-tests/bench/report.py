@@ -50,7 +50,7 @@ def machine(m):
     lines = ["CPU: %s, %d of them%s; caches %s." % (
         m["cpu"], m["cpus"], ", virtual" if m["virtual"] else "",
         ", ".join("%s %s" % pair for pair in m["caches"].items())),
-        "Kernel %s, %s, %s." % (m["kernel"], m["arch"], m["date"]),
+        "Kernel %s, %s, %s; load when the run began: %.1f." % (m["kernel"], m["arch"], m["date"], m["load"]),
         "Mitigations: %s." % "; ".join("%s: %s" % (k.replace("_", " "), v) for k, v in m["mitigations"].items()),
         "Versions: %s." % "; ".join("%s: %s" % pair for pair in m["versions"].items())]
     return "  \n".join(lines)
