@@ -53,7 +53,7 @@ def describe():
         "kernel": platform.release(), "arch": platform.machine(), "mitigations": mitigations(),
         "load": os.getloadavg()[0], "virtual": "hypervisor" in (read("/proc/cpuinfo") or ""),
         "versions": {name: version for name, version in (
-            ("weir", said(lab.WEIR, "version")), ("commit", said("git", "-C", lab.TOP, "rev-parse", "--short=12", "HEAD")),
+            ("weir", said(lab.WEIR, "version")), ("commit", not os.environ.get("WEIR") and said("git", "-C", lab.TOP, "rev-parse", "--short=12", "HEAD")),
             ("clang", said(os.environ.get("CLANG", "clang"), "--version")), ("nft", said("nft", "--version")),
             ("iptables", said("iptables-legacy", "--version") or said("iptables", "--version")),
             ("ipset", said("ipset", "--version")), ("xdp-filter", said("xdp-filter", "--version")),
