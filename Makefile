@@ -104,9 +104,11 @@ N        ?=
 T        ?= 60
 SUB      := $(MAKE) --no-print-directory
 FOREIGN  := $(B)/netns-tests/foreign.bpf.o
+BENCH    := $(B)/bench
 MANDIR   ?= $(PREFIX)/share/man
 FUZZ_CC  ?= clang-19
 
+.PHONY: bench bench-build
 .PHONY: deps demo tests check check-unit check-bpf check-netns check-asan differential
 .PHONY: soak soak-apply soak-kill soak-vm lint fmt fuzz verifier abi install uninstall
 
@@ -164,8 +166,32 @@ lint: ## include arrows, format, cppcheck, shellcheck, manual pages, docs/map-ab
 	@$(SUB) $(SKELS)
 	@B=$(B) netns-tests/lint.sh
 
-fmt: ## clang-format over ctl/ and bpf/
-	@clang-format-19 -i $$(git ls-files 'bpf/*.[ch]' 'ctl/*.[ch]')
+bench: ## as root: what weir costs, beside its peers, into docs/performance.md; QUICK=1: small, to try the bench
+	@netns-tests/deps.sh bench
+	@$(SUB) bench-build
+	@netns-tests/bench/run $(if $(QUICK),--smoke,--report docs) $(CASES)
+
+bench-build: all $(BENCH)/drive $(BENCH)/timed $(BENCH)/oracle ## build the bench; then netns-tests/bench/run --quick
+
+$(BENCH)/scaffold.bpf.o: netns-tests/bench/scaffold.bpf.c
+	@mkdir -p $(@D)
+	$(say) BPF $<
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
+
+$(BENCH)/scaffold.skel.h: $(BENCH)/scaffold.bpf.o
+	$(Q)$(BPFTOOL) gen skeleton $< name scaffold_bpf > $@
+
+$(BENCH)/drive: $(wildcard netns-tests/bench/drive*.c netns-tests/bench/*.h) $(BENCH)/scaffold.skel.h
+	$(say) CC $@
+	$(Q)$(CC) -I$(BENCH) -D_GNU_SOURCE $(CFLAGS_ALL) -o $@ $(filter %.c,$^) -lbpf -lelf -lz
+
+$(BENCH)/%: netns-tests/bench/%.c
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(Q)$(CC) -D_GNU_SOURCE $(CFLAGS_ALL) -MMD -MP -o $@ $<
+
+fmt: ## clang-format over bpf/, ctl/ and netns-tests/
+	@clang-format-19 -i $$(git ls-files 'bpf/*.[ch]' 'ctl/*.[ch]' 'netns-tests/*.[ch]')
 
 fuzz: ## libFuzzer on the rule language for T seconds (T=60)
 	@netns-tests/deps.sh fuzz

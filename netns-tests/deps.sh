@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# deps.sh [lint] [fuzz]: install what is missing to build and test on Debian 12 or later; with a word, what that
+# deps.sh [lint] [fuzz] [bench]: install what is missing to build and test on Debian 12 or later; with a word, what that
 # target needs on top. Nothing is fetched, and no root is needed, where everything is there.
 set -eu
 
@@ -9,6 +9,7 @@ build=(make gcc libc6-dev linux-libc-dev pkg-config bpftool libbpf-dev libxdp-de
 run=(python3 python3-scapy nginx-light nftables iproute2 ethtool util-linux curl)
 lint=(clang-format-19 cppcheck shellcheck mandoc python3)
 fuzz=(clang-19 libclang-rt-19-dev)
+bench=(nftables iptables ipset xdp-tools ethtool gnuplot-nox)
 
 has() { dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null | grep -q '^ii'; }
 
@@ -17,7 +18,8 @@ for word; do
 	case $word in
 	lint) wanted+=("${lint[@]}") ;;
 	fuzz) wanted+=("${fuzz[@]}") ;;
-	*) echo "deps.sh: unknown word '$word'; expected lint or fuzz" >&2; exit 2 ;;
+	bench) wanted+=("${bench[@]}") ;;
+	*) echo "deps.sh: unknown word '$word'; expected lint, fuzz or bench" >&2; exit 2 ;;
 	esac
 done
 

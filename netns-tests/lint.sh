@@ -71,7 +71,7 @@ shellcheck "${scripts[@]}" || say 'shellcheck'
 for page in docs/*.[1-9]; do
 	[ ! -e "$page" ] || mandoc -Tlint -W warning "$page" || say "$page"
 done
-for script in netns-tests/*.py; do
+for script in netns-tests/*.py netns-tests/bench/*.py netns-tests/bench/run netns-tests/bench/selfcheck; do
 	[ ! -e "$script" ] || python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read())' "$script" || say "$script"
 done
 [ $bad = 0 ] && echo 'lint: nothing to say'
