@@ -197,6 +197,73 @@ struct set_head {
 	struct table table[SET_TABLE_MAX];
 };
 
+/*
+ * Tables of prefixes: a tree that holds just the elements, six bits a level, so that the table is the whole truth about
+ * itself. Nothing else is needed to list it or to edit it. Addresses are 128 bits from the top: hi, lo. A word is the
+ * upper half of hi and has no lead bits. A quad is turned by PREFIX_FLIP, which makes 2000::/3, where nearly all
+ * addresses are, begin with three lead bits of zero. Region, in words of 64 bits counted from its first line:
+ *
+ *   0             struct prefix_head, which packets do not read
+ *   PREFIX_SLOTS  slots, 32 bits each: 2^bits by the bits behind the lead where that is zero; behind them, if there are
+ *                 lead bits, 2^lead more by the lead alone. A slot is the word of its root node, or 0, and has
+ *                 PREFIX_COVERED if an element as long as the slot's bits, or shorter, holds all of the slot
+ *   then          those short elements, one bit each. Number of a bit whose lead is all there and zero:
+ *                 1 << length - lead | bits of the prefix; of another one: (2 << bits) + (1 << length | bits)
+ *   then          nodes and leaves; from the end of the region down records of retired blocks
+ *
+ * A node or leaf at depth d knows the lengths d to d + 5: bit 1 << length - d | bits of the prefix behind d. A leaf is
+ * just these 64 bits, a node has children too, by the six bits behind d. Both kinds of children lie around its base,
+ * without gaps, in the order of their bits: nodes from base on, leaves from base - 1 down. A node skips levels that
+ * have neither elements nor branches; its depth is behind them.
+ *
+ * An edit sets or clears one bit of `internal`, or makes a new root node and all that differs below it, and stores the
+ * slot. Nothing else of a node ever changes. Replaced blocks are retired: used again when no packet can read them.
+ * struct table: bits; size and kind are 0.
+ */
+#define PREFIX_SLOTS       72          /* word; sizeof(struct prefix_head) */
+#define PREFIX_COVERED     0x80000000u /* in a slot */
+#define PREFIX_LEAD        3           /* lead bits of a quad */
+#define PREFIX_FLIP        (1ull << 61)
+#define PREFIX_STRIDE      6  /* bits of a level */
+#define PREFIX_SKIP_MAX    24 /* bits that a node can skip */
+#define PREFIX_DEPTHS      21 /* nodes from a slot down, at most */
+#define PREFIX_DEPTHS_WORD 6  /* the same, of a table of words: it has at least one bit of slots */
+#define PREFIX_CLASSES     128
+
+struct prefix_node {
+	__u64 internal; /* elements that end here */
+	__u64 nodes;    /* bit v: a child node for the value v */
+	__u64 leaves;   /* bit v: a leaf */
+	__u32 base;     /* word of the first child node, a multiple of 4; the first leaf is before it */
+	__u32 skip;     /* number of bits skipped << 24 | the bits */
+};
+
+/* The allocator's; class c is a block of c words, or from 65 on one of (c - 64) * 4 words that begins like a node. */
+struct prefix_head {
+	__u32 used;    /* first word that was never in a block */
+	__u32 retired; /* records at the end of the region: class << 32 | word of the block */
+	__u32 mending; /* number of the short element whose slots are being written; after a kill the next edit goes on */
+	__u32 pad[13];
+	__u32 free[PREFIX_CLASSES]; /* class - 1: first free block; its first word is the next one, or 0 */
+};
+
+/* What in `internal` holds an address whose bits from the node's depth on are these. */
+static inline __attribute__((always_inline)) __u64 prefix_holders(__u64 bits)
+{
+	__u32 v = bits >> 58;
+
+	return 1ull << (32 | v >> 1) | 1ull << (16 | v >> 2) | 1ull << (8 | v >> 3) | 1ull << (4 | v >> 4) |
+	       1ull << (2 | v >> 5) | 2;
+}
+
+/* How many of the bits are set: BPF has no instruction for it. */
+static inline __attribute__((always_inline)) __u32 prefix_count(__u64 bits)
+{
+	bits -= bits >> 1 & 0x5555555555555555ull;
+	bits = (bits & 0x3333333333333333ull) + (bits >> 2 & 0x3333333333333333ull);
+	return ((bits + (bits >> 4)) & 0x0f0f0f0f0f0f0f0full) * 0x0101010101010101ull >> 56;
+}
+
 /* How a packet is looked up in a set before the walk: lookup n of a filter decides bit n of KEY_SETS. */
 enum lookup_kind {
 	LOOKUP_ADDR,  /* word[0] is the address: KEY_SADDR0 or KEY_DADDR0; the family picks the maps */
@@ -324,6 +391,8 @@ _Static_assert(sizeof(struct node) == 24, "node");
 _Static_assert(sizeof(struct lookup) == 108, "lookup");
 _Static_assert(sizeof(struct line) == 64, "line");
 _Static_assert(sizeof(struct set_head) == 64, "set_head");
+_Static_assert(sizeof(struct prefix_node) == 32, "prefix_node");
+_Static_assert(sizeof(struct prefix_head) == PREFIX_SLOTS * 8, "prefix_head");
 _Static_assert(sizeof(struct filter_head) == 20, "filter_head");
 _Static_assert(sizeof(struct binding) == 8, "binding");
 _Static_assert(sizeof(struct tables_head) % 8 == 0, "what follows the head is aligned");
