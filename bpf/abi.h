@@ -190,12 +190,118 @@ struct table {
 	__u32 size;  /* what it means is the kind's */
 	__u8 kind;   /* the same */
 	__u8 bits;   /* the same */
-	__u16 pad;
+	__u16 seed;  /* of the hash, where the kind has one */
 };
 
 struct set_head {
 	struct table table[SET_TABLE_MAX];
 };
+
+/*
+ * Tables of exact values. The hash of a value names its home line; where that is full, the value goes to one of
+ * EXACT_PROBES spare lines in a row. struct table: size is the number of home lines, exact_spare(size) spare
+ * ones follow, kind is enum exact_kind, bits is 0.
+ *
+ *   TABLE_WORD    home lines, spare lines
+ *   TABLE_QUAD    home lines, spare lines, then for each of them, in the same order, 8 lines of entries
+ *
+ * A line has lanes of 16 or 32 bits; 0 is an empty one. Lane n of word i begins at bit n * width. The highest lane of
+ * word 7 is no lane but the line's EXACT_* flags. Lanes of TABLE_WORD hold hashes (32 bits), which are values in another
+ * order, so that a lane decides. In a home line of EXACT_HALVES the lower half of the hash is enough: with 65536 lines or
+ * more, no two values of a line have the same. A lane that would be 0 is the flag EXACT_ZERO of its home line instead.
+ * Lanes of TABLE_QUAD are tags, no two the same in a line; the value of lane n of word i is entry 8 * n + i, four words.
+ *
+ * Values never move and appear by one store: first the entry, if any, then the lane. EXACT_MORE stays when set.
+ */
+enum exact_kind {
+	EXACT_WORDS = 1, /* TABLE_WORD: 15 lanes of 32 bits */
+	EXACT_HALVES,    /* TABLE_WORD: 31 lanes of 16 bits in home lines, 15 of 32 bits in spare lines */
+	EXACT_TAGS,      /* TABLE_QUAD: 31 lanes of 16 bits */
+};
+
+#define EXACT_MORE        (1ull << 63) /* in word 7: a value that belongs here may be in the next line of its row */
+#define EXACT_ZERO        (1ull << 62) /* in word 7: the value whose lane would be 0 is in the set */
+#define EXACT_PROBES      3
+#define EXACT_ENTRY_LINES 8                     /* of TABLE_QUAD, for each line of tags */
+#define EXACT_HALVES_MIN  65536                 /* home lines */
+#define EXACT_ONES_HALF   0x0001000100010001ull /* 1 in each lane */
+#define EXACT_ONES_WORD   0x0000000100000001ull
+#define EXACT_LOW_HALF    0x7fff7fff7fff7fffull /* each lane but its highest bit */
+#define EXACT_LOW_WORD    0x7fffffff7fffffffull
+#define EXACT_LANES_HALF  0x7f00ff00ff00ff00ull /* all that exact_scan_half() can say */
+#define EXACT_LANES_WORD  0x7f000000ff000000ull /* all that exact_scan_word() can say */
+
+/* Spare lines of a table. */
+static inline __attribute__((always_inline)) __u32 exact_spare(__u32 size)
+{
+	return size / 32 + EXACT_PROBES;
+}
+
+/* A number below n, by the upper bits of the hash. */
+static inline __attribute__((always_inline)) __u32 exact_pick(__u32 hash, __u32 n)
+{
+	return (__u64)hash * n >> 32;
+}
+
+/* One to one: no two words have the same hash. The seed keeps secret which words share a line. */
+static inline __attribute__((always_inline)) __u32 exact_hash_word(__u32 word, __u16 seed)
+{
+	word ^= seed * 0x9e3779b1u;
+	word = (word ^ word >> 16) * 0x7feb352du;
+	return (word ^ word >> 15) * 0x846ca68bu;
+}
+
+/* Home line by the upper half; spare line by the lower half, tag by its lower bits. */
+static inline __attribute__((always_inline)) __u64 exact_hash_quad(const __u32 *word, __u16 seed)
+{
+	__u64 hash = seed * 0x9e3779b97f4a7c15u;
+
+	hash = (hash ^ (__u64)word[0] << 32 ^ word[1]) * 0xbf58476d1ce4e5b9u;
+	hash = (hash ^ hash >> 32 ^ (__u64)word[2] << 32 ^ word[3]) * 0x94d049bb133111ebu;
+	return (hash ^ hash >> 32) * 0xd6e8feb86659fd93u;
+}
+
+/* First of the spare lines of a value, counted from the first of all: hash is that of a word, or the lower half. */
+static inline __attribute__((always_inline)) __u32 exact_pick_spare(__u32 hash, __u32 size)
+{
+	return exact_pick(hash * 0x9e3779b1u, exact_spare(size) - (EXACT_PROBES - 1));
+}
+
+/* Never 0, which is an empty lane. */
+static inline __attribute__((always_inline)) __u32 exact_tag(__u64 hash)
+{
+	return (hash & 0xffff) ? (hash & 0xffff) : 1;
+}
+
+/* The highest bit of a lane is 0 where the word's lane is the pattern's. `low`: all bits of each lane but the highest. */
+static inline __attribute__((always_inline)) __u64 exact_differ(__u64 word, __u64 pattern, __u64 low)
+{
+	word ^= pattern;
+	return ((word & low) + low) | word;
+}
+
+/*
+ * Which lanes are the pattern's? Bit 16 * n + 8 + i, or 32 * n + 24 + i, for lane n of word i. No branches: few paths for
+ * the verifier, nothing to mispredict.
+ */
+static inline __attribute__((always_inline)) __u64 exact_scan(const struct line *line, __u64 pattern, __u64 low)
+{
+	__u64 differ = 0;
+
+	for (int i = 0; i < 8; i++)
+		differ = differ >> 1 | (exact_differ(line->word[i], pattern, low) & ~low);
+	return ~differ;
+}
+
+static inline __attribute__((always_inline)) __u64 exact_scan_half(const struct line *line, __u32 lane)
+{
+	return exact_scan(line, lane * EXACT_ONES_HALF, EXACT_LOW_HALF) & EXACT_LANES_HALF;
+}
+
+static inline __attribute__((always_inline)) __u64 exact_scan_word(const struct line *line, __u32 lane)
+{
+	return exact_scan(line, lane * EXACT_ONES_WORD, EXACT_LOW_WORD) & EXACT_LANES_WORD;
+}
 
 /*
  * Tables of prefixes: a tree that holds just the elements, six bits a level, so that the table is the whole truth about

@@ -201,7 +201,7 @@ def layouts(items, numbers):
             out += table(("offset", "size", "field", "type", ""), fields(item[1], item[3], numbers))
         else:
             out += ["### " + re.search(r"(\w+)\((?:const )?\w+ ", item[2][0]).group(1), ""] + prose(item[1])
-            out += ["    " + line.replace("\t", "        ") for line in item[2]] + [""]
+            out += [("    " + line.replace("\t", "        ")).rstrip() for line in item[2]] + [""]
     flush()
     return out
 

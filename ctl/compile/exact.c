@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <string.h>
+
+#include "exact.h"
+
+/* Readers look at the pool meanwhile: all stores to it go through here. Tests put a counter in its place. */
+#ifndef EXACT_STORE
+#define EXACT_STORE(at, value) __atomic_store_n(at, value, __ATOMIC_RELEASE)
+#endif
+
+/* Values a home line may have on average when all the room is used: then 5 to 7 of 100 lines are full. */
+#define LOAD_WORDS  10
+#define LOAD_HALVES 24
+
+#define EXACT_SEEDS 8
+
+/* What a key is in a table: where it may be, and as what. */
+struct element {
+	uint32_t line[1 + EXACT_PROBES]; /* home line, then its row of spare lines; the region begins at 0 */
+	uint32_t hash;                   /* TABLE_WORD: what a lane of a word holds */
+	uint32_t half;                   /* what half a word holds: the lower half of that; the tag */
+	uint64_t upper, lower;           /* TABLE_QUAD: the words */
+};
+
+/* Lines of a region with this many home lines. */
+static size_t region_lines(size_t size, enum set_table which)
+{
+	return (size + size / 32 + EXACT_PROBES) * (which == TABLE_QUAD ? 1 + EXACT_ENTRY_LINES : 1);
+}
+
+/* And back: the most home lines for a region. */
+static uint32_t region_size(uint32_t lines, enum set_table which)
+{
+	if (which == TABLE_QUAD)
+		lines /= 1 + EXACT_ENTRY_LINES;
+	if (lines <= EXACT_PROBES)
+		return 0;
+	lines -= EXACT_PROBES;
+	return lines - (lines + 1) / 33;
+}
+
+/* Lines of a region whose home lines have this load. */
+static size_t lines_for(size_t n, size_t load, size_t least, enum set_table which)
+{
+	size_t size = (n + load - 1) / load;
+
+	return region_lines(size > least ? size : least, which);
+}
+
+size_t exact_lines(enum set_table which, const void *keys, size_t n, size_t room)
+{
+	size_t words, halves;
+
+	(void)keys;
+	n += n / 8;
+	if (n < room)
+		n = room;
+	if (which == TABLE_QUAD)
+		return lines_for(n, LOAD_HALVES, 1, which);
+	words = lines_for(n, LOAD_WORDS, 1, which);
+	halves = lines_for(n, LOAD_HALVES, EXACT_HALVES_MIN, which);
+	return words < halves ? words : halves;
+}
+
+static struct line *table_line(const struct pool *pool, const struct table *t, uint32_t line)
+{
+	return &pool->lines[t->first + line];
+}
+
+/* Two words: the entry of a lane, `bit` as exact_scan_half() says it. */
+static __u64 *line_entry(const struct pool *pool, const struct table *t, uint32_t line, unsigned int bit)
+{
+	uint32_t entry = (bit >> 4) * 8 + (bit & 7);
+	uint32_t first = t->size + exact_spare(t->size) + line * EXACT_ENTRY_LINES;
+
+	return &table_line(pool, t, first + entry / 4)->word[entry % 4 * 2];
+}
+
+static void find_row(struct element *e, uint32_t size, uint32_t home_hash, uint32_t spare_hash)
+{
+	e->line[0] = exact_pick(home_hash, size);
+	for (uint32_t i = 0; i < EXACT_PROBES; i++)
+		e->line[1 + i] = size + exact_pick_spare(spare_hash, size) + i;
+}
+
+static struct element make_element(const struct table *t, const uint32_t *word)
+{
+	struct element e = { 0 };
+
+	if (t->kind == EXACT_TAGS) {
+		uint64_t hash = exact_hash_quad(word, t->seed);
+
+		e.hash = hash;
+		e.half = exact_tag(hash);
+		e.upper = (uint64_t)word[0] << 32 | word[1];
+		e.lower = (uint64_t)word[2] << 32 | word[3];
+		find_row(&e, t->size, hash >> 32, hash);
+	} else {
+		e.hash = exact_hash_word(word[0], t->seed);
+		e.half = e.hash & 0xffff;
+		find_row(&e, t->size, e.hash, e.hash);
+	}
+	return e;
+}
+
+/* Are the lanes of this line of an element's row half words? */
+static bool has_halves(const struct table *t, unsigned int step)
+{
+	return t->kind == EXACT_TAGS || (t->kind == EXACT_HALVES && step == 0);
+}
+
+/* Lanes that look like the element's; empty ones for e = NULL. */
+static uint64_t scan(const struct table *t, const struct line *line, unsigned int step, const struct element *e)
+{
+	if (has_halves(t, step))
+		return exact_scan_half(line, e ? e->half : 0);
+	return exact_scan_word(line, e ? e->hash : 0);
+}
+
+/* The value whose lane would be 0 is a flag. */
+static bool is_flag(const struct table *t, const struct element *e)
+{
+	return (has_halves(t, 0) ? e->half : e->hash) == 0;
+}
+
+/* The lane the element has in line `step` of its row, or -1. */
+static int find_lane(const struct pool *pool, const struct table *t, const struct element *e, unsigned int step)
+{
+	uint64_t found = scan(t, table_line(pool, t, e->line[step]), step, e);
+	int bit = found ? __builtin_ctzll(found) : -1;
+
+	if (found && t->kind == EXACT_TAGS) {
+		const __u64 *entry = line_entry(pool, t, e->line[step], bit);
+
+		if (entry[0] != e->upper || entry[1] != e->lower)
+			return -1;
+	}
+	return bit;
+}
+
+static bool row_ends(const struct pool *pool, const struct table *t, const struct element *e, unsigned int step)
+{
+	return step == EXACT_PROBES || !(table_line(pool, t, e->line[step])->word[7] & EXACT_MORE);
+}
+
+static bool is_in(const struct pool *pool, const struct table *t, const struct element *e)
+{
+	if (is_flag(t, e))
+		return table_line(pool, t, e->line[0])->word[7] & EXACT_ZERO;
+	for (unsigned int step = 0;; step++) {
+		if (find_lane(pool, t, e, step) >= 0)
+			return true;
+		if (row_ends(pool, t, e, step))
+			return false;
+	}
+}
+
+bool exact_matches(const struct pool *pool, const struct table *t, enum set_table which, const uint32_t *word)
+{
+	struct element e;
+
+	(void)which;
+	if (!t->first)
+		return false;
+	e = make_element(t, word);
+	return is_in(pool, t, &e);
+}
+
+bool exact_has(const struct pool *pool, const struct table *t, enum set_table which, const void *key)
+{
+	return exact_matches(pool, t, which, key);
+}
+
+static void set_bits(__u64 *word, uint64_t mask, uint64_t bits)
+{
+	EXACT_STORE(word, (*word & ~mask) | bits);
+}
+
+/* Puts `lane` where `bit` says; 0 empties it. */
+static void set_lane(const struct table *t, struct line *line, unsigned int step, unsigned int bit, uint32_t lane)
+{
+	bool halves = has_halves(t, step);
+	unsigned int shift = bit & (halves ? 0x30 : 0x20);
+
+	set_bits(&line->word[bit & 7], (halves ? 0xffffull : 0xffffffffull) << shift, (uint64_t)lane << shift);
+}
+
+/*
+ * A reader may still compare an entry that was freed just now, so the lowest free lane would be a bad choice:
+ * it begins anywhere.
+ */
+static unsigned int choose_lane(uint64_t empty, const struct element *e)
+{
+	uint64_t upper = empty & ~0ull << (e->hash >> 26);
+
+	return __builtin_ctzll(upper ? upper : empty);
+}
+
+/* Is there a lane for it? One line never has the same tag twice: readers look at one entry a line. */
+static bool put(const struct pool *pool, const struct table *t, const struct element *e, unsigned int step)
+{
+	struct line *line = table_line(pool, t, e->line[step]);
+	uint64_t empty = scan(t, line, step, NULL);
+	unsigned int bit;
+
+	if (!empty || (t->kind == EXACT_TAGS && scan(t, line, step, e)))
+		return false;
+	bit = choose_lane(empty, e);
+	if (t->kind == EXACT_TAGS) {
+		__u64 *entry = line_entry(pool, t, e->line[step], bit);
+
+		EXACT_STORE(&entry[0], e->upper);
+		EXACT_STORE(&entry[1], e->lower);
+	}
+	set_lane(t, line, step, bit, has_halves(t, step) ? e->half : e->hash);
+	return true;
+}
+
+int exact_add(const struct pool *pool, const struct table *t, enum set_table which, const void *key)
+{
+	struct element e = make_element(t, key);
+	struct line *line = table_line(pool, t, e.line[0]);
+
+	(void)which;
+	if (is_in(pool, t, &e))
+		return 0;
+	if (is_flag(t, &e)) {
+		set_bits(&line->word[7], EXACT_ZERO, EXACT_ZERO);
+		return 1;
+	}
+	for (unsigned int step = 0; step <= EXACT_PROBES; step++) {
+		if (put(pool, t, &e, step))
+			return 1;
+		line = table_line(pool, t, e.line[step]);
+		if (step < EXACT_PROBES && !(line->word[7] & EXACT_MORE))
+			set_bits(&line->word[7], EXACT_MORE, EXACT_MORE);
+	}
+	return -ENOSPC;
+}
+
+int exact_del(const struct pool *pool, const struct table *t, enum set_table which, const void *key)
+{
+	struct element e = make_element(t, key);
+	struct line *line = table_line(pool, t, e.line[0]);
+	int bit, done = 0;
+
+	(void)which;
+	if (is_flag(t, &e)) {
+		if (!(line->word[7] & EXACT_ZERO))
+			return 0;
+		set_bits(&line->word[7], EXACT_ZERO, 0);
+		return 1;
+	}
+	for (unsigned int step = 0;; step++) {
+		line = table_line(pool, t, e.line[step]);
+		while ((bit = find_lane(pool, t, &e, step)) >= 0) {
+			set_lane(t, line, step, bit, 0);
+			done = 1;
+		}
+		if (row_ends(pool, t, &e, step))
+			return done;
+	}
+}
+
+static int fill(const struct pool *pool, const struct table *t, enum set_table which, const void *keys, size_t n)
+{
+	size_t bytes = which == TABLE_QUAD ? sizeof(struct set_quad_key) : sizeof(struct set_word_key);
+
+	memset(table_line(pool, t, 0), 0, t->lines * sizeof(struct line));
+	for (size_t i = 0; i < n; i++)
+		if (exact_add(pool, t, which, (const char *)keys + i * bytes) < 0)
+			return -ENOSPC;
+	return 0;
+}
+
+int exact_build(const struct pool *pool, struct table *t, enum set_table which, const void *keys, size_t n)
+{
+	t->size = region_size(t->lines, which);
+	t->bits = 0;
+	t->kind = which == TABLE_QUAD ? EXACT_TAGS : t->size < EXACT_HALVES_MIN ? EXACT_WORDS : EXACT_HALVES;
+	if (!t->size)
+		return -ENOSPC;
+	for (int i = 0; i < EXACT_SEEDS; i++, t->seed = t->seed * 0x5c4d + 0x3619)
+		if (fill(pool, t, which, keys, n) == 0)
+			return 0;
+	return -ENOSPC;
+}
+
+/* exact_hash_word(), undone. */
+static uint32_t unhash_word(uint32_t hash, uint16_t seed)
+{
+	hash *= 0x43021123u;
+	hash ^= hash >> 15 ^ hash >> 30;
+	hash *= 0x1d69e2a5u;
+	return hash ^ hash >> 16 ^ seed * 0x9e3779b1u;
+}
+
+/* The whole of a hash in a home line of EXACT_HALVES: the line's hashes begin at `least`, and are 65536 at most. */
+static uint32_t whole_hash(const struct table *t, uint32_t line, uint32_t half)
+{
+	uint32_t least = (((uint64_t)line << 32) + t->size - 1) / t->size;
+
+	return least + ((half - least) & 0xffff);
+}
+
+/* Puts the key that `bit` of the line has to keys[n], or just says n + 1. */
+static size_t list_lane(const struct pool *pool, const struct table *t, uint32_t at, unsigned int bit, void *keys,
+			size_t n)
+{
+	const struct line *line = table_line(pool, t, at);
+	struct set_quad_key *quad = keys;
+	struct set_word_key *word = keys;
+
+	if (!keys)
+		return n + 1;
+	if (t->kind == EXACT_TAGS) {
+		const __u64 *entry = line_entry(pool, t, at, bit);
+
+		for (unsigned int i = 0; i < 4; i++)
+			quad[n].word[i] = entry[i / 2] >> (i % 2 ? 0 : 32);
+	} else if (has_halves(t, at >= t->size)) {
+		uint32_t half = line->word[bit & 7] >> (bit & 0x30) & 0xffff;
+
+		word[n].word = unhash_word(whole_hash(t, at, half), t->seed);
+	} else {
+		word[n].word = unhash_word(line->word[bit & 7] >> (bit & 0x20), t->seed);
+	}
+	return n + 1;
+}
+
+size_t exact_list(const struct pool *pool, const struct table *t, enum set_table which, void *keys)
+{
+	uint32_t tag_lines = t->size + exact_spare(t->size);
+	struct set_word_key *word = keys;
+	size_t n = 0;
+
+	(void)which;
+	if (!t->first)
+		return 0;
+	for (uint32_t at = 0; at < tag_lines; at++) {
+		const struct line *line = table_line(pool, t, at);
+		uint64_t lanes = has_halves(t, at >= t->size) ? EXACT_LANES_HALF : EXACT_LANES_WORD;
+
+		for (lanes &= ~scan(t, line, at >= t->size, NULL); lanes; lanes &= lanes - 1)
+			n = list_lane(pool, t, at, __builtin_ctzll(lanes), keys, n);
+		if (line->word[7] & EXACT_ZERO) {
+			if (keys)
+				word[n].word = unhash_word(whole_hash(t, at, 0), t->seed);
+			n++;
+		}
+	}
+	return n;
+}
