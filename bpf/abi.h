@@ -12,7 +12,7 @@
 #endif
 
 /* Rises with every change of a layout below; a pinned instance of another version is refused. */
-#define WEIR_ABI_VERSION 1
+#define WEIR_ABI_VERSION 2
 #define WEIR_ABI_MAGIC   0x72696577 /* "weir" as the bytes of a little-endian word */
 
 enum hook { HOOK_XDP, HOOK_TC_INGRESS, HOOK_TC_EGRESS, HOOK_MAX };
@@ -130,8 +130,9 @@ struct node {
 #define WALK_MAX    (WALK_INLINE * (WALK_CHUNKS + 1))
 
 /*
- * A set is an instance number: the same slot of the five outer maps holds its inner maps. Which of
- * them are filled depends on the element type.
+ * A set is a slot: tables in the pool (struct set_head) where it has one type and nothing to remember about
+ * its elements; else kernel maps, which are at the same slot of the five outer maps. Which of them are
+ * filled depends on the element type.
  */
 enum set_map {
 	SET_WORD,     /* hash: one word (IPv4 address, port, protocol, interface, ...) */
@@ -154,6 +155,13 @@ struct set_word_lpm_key {
 	__u32 word_be;
 };
 
+/* The same in the kernel's trie: its key is 4 bytes longer, so that the value behind it is aligned. */
+struct set_word_trie_key {
+	__u32 prefix_len;
+	__u32 word_be;
+	__u32 pad;
+};
+
 struct set_quad_key {
 	__u32 word[4];
 };
@@ -165,6 +173,16 @@ struct set_quad_lpm_key {
 
 struct set_tuple_key {
 	__u32 word[TUPLE_WORDS]; /* unused words zero */
+};
+
+/* What the kernel maps hold of an element. */
+struct set_value {
+	__u64 expires_ns; /* CLOCK_BOOTTIME; an element past it is not there any more; 0: never */
+	__u64 timeout_ns; /* what it was given, for lists; 0: none */
+	__u64 packets;    /* that found it, in sets that count; each lookup of a packet counts */
+	__u64 bytes;
+	__u32 prefix_len; /* of an element of a trie: its own */
+	__u32 pad;
 };
 
 /*
@@ -384,11 +402,16 @@ struct lookup {
 	__u8 count; /* words of a tuple */
 	__u16 slot; /* below SET_SLOTS */
 	__u32 mask;
-	__u32 shift;
+	__u16 shift;
+	__u16 flags;              /* LOOKUP_* */
 	__u8 word[TUPLE_WORDS];   /* enum key_word */
 	__u8 wshift[TUPLE_WORDS]; /* of a tuple: right shift of each word */
 	__u32 wmask[TUPLE_WORDS]; /* of a tuple: mask of each word, before the shift */
 };
+
+#define LOOKUP_KERNEL  (1u << 0) /* the set is in kernel maps, not in the pool */
+#define LOOKUP_EXPIRES (1u << 1) /* its elements may have expired */
+#define LOOKUP_COUNTS  (1u << 2) /* its elements count packets */
 
 #define LOOKUPS_PER_FILTER 64
 #define LOOKUPS_MAX        1024
@@ -400,13 +423,13 @@ struct lookup {
 struct filter_head {
 	__u32 root;     /* first node */
 	__u32 counters; /* first of REASON_MAX counters, one a reason */
-	__u32 lookups;  /* first lookup */
+	__u32 lookups;  /* first lookup; those of sets in the pool come first */
 	__u16 n_lookups;
 	__u8 malformed;        /* enum verdict */
 	__u8 fragments;        /* enum verdict; see fragments_judged */
 	__u8 fragments_judged; /* 1: rules first, `fragments` where none decides; 0: `fragments` at once */
 	__u8 flags;            /* FILTER_* */
-	__u16 pad;
+	__u16 n_pool_lookups;  /* how many of them are of sets in the pool */
 };
 
 /* Which filter a device has. Slot: binding_slot(). An empty slot has ifindex 0. */
@@ -454,6 +477,8 @@ struct control {
 	__u32 n_counters;
 	__u32 n_manifest; /* bytes of one half of the manifest */
 	__u64 programs;   /* hash of the BPF object that was loaded: another one replaces the programs */
+	__u32 n_lines;    /* lines of the pool */
+	__u32 pad;
 };
 
 struct counter {
@@ -502,6 +527,7 @@ _Static_assert(sizeof(struct prefix_head) == PREFIX_SLOTS * 8, "prefix_head");
 _Static_assert(sizeof(struct filter_head) == 20, "filter_head");
 _Static_assert(sizeof(struct binding) == 8, "binding");
 _Static_assert(sizeof(struct tables_head) % 8 == 0, "what follows the head is aligned");
-_Static_assert(sizeof(struct control) == 48, "control");
+_Static_assert(sizeof(struct control) == 56, "control");
+_Static_assert(sizeof(struct set_value) == 40, "set_value");
 _Static_assert((int)KEY_WORDS <= (int)KEY_MAX, "key words");
 _Static_assert(sizeof(struct event) % 8 == 0, "event");

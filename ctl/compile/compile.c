@@ -48,6 +48,28 @@ static int work_begin(struct work *work, const struct filter *filter)
 	return 0;
 }
 
+/* Lookups in the pool get the first bits: they cost no call, and packets make them before the others. */
+static int lookups_in_order(struct lower_context *c)
+{
+	for (int pool = 1; pool >= 0; pool--) {
+		for (size_t i = 0; i < c->filter->n_rules; i++) {
+			const struct rule *rule = &c->filter->rules[i];
+
+			for (size_t k = 0; k < rule->n_items; k++) {
+				const struct condition *condition = &rule->items[k].condition;
+				int bit = 0;
+
+				if (rule->items[k].kind == ITEM_CONDITION && condition->set &&
+				    set_in_pool(condition->set) == pool)
+					bit = lower_lookup_bit(c, condition);
+				if (bit < 0)
+					return bit;
+			}
+		}
+	}
+	return 0;
+}
+
 /* What each condition means; sets the filter's lookups and needs on the way. */
 static int understand(struct lower_context *c, struct work *work)
 {
@@ -108,6 +130,8 @@ static int compile_filter(struct lower_context *c, struct image *image, struct d
 	c->head->fragments = filter->fragments == POLICY_ACCEPT ? VERDICT_ACCEPT : VERDICT_DROP;
 	c->head->fragments_judged = filter->fragments == POLICY_ACCEPT;
 	r = work_begin(&work, filter);
+	if (r == 0)
+		r = lookups_in_order(c);
 	if (r == 0)
 		r = understand(c, &work);
 	if (r == 0)

@@ -15,6 +15,7 @@
 #include <jansson.h>
 
 #include "../../bpf/abi.h"
+#include "inner.h"
 #include "root.h"
 
 uint64_t netns_number(void)
@@ -75,9 +76,9 @@ int manifest_write(char **ret, const struct policy *policy, const struct device_
 
 		for (size_t t = 0; t < policy->sets[i].n_types; t++)
 			json_array_append_new(types, json_integer(policy->sets[i].type[t]));
-		json_array_append_new(sets,
-				      json_pack("{s:s,s:i,s:o,s:o}", "name", policy->sets[i].name, "slot", slots[i],
-						"digest", hexadecimal(policy->sets[i].digest), "types", types));
+		json_array_append_new(sets, json_pack("{s:s,s:i,s:i,s:o,s:o}", "name", policy->sets[i].name, "slot",
+						      slots[i], "maps", set_maps_used(&policy->sets[i]), "digest",
+						      hexadecimal(policy->sets[i].digest), "types", types));
 	}
 	json_object_set_new(root, "file", json_string(file));
 	json_object_set_new(root, "applied_at", json_integer(time(NULL)));
@@ -232,13 +233,14 @@ static int arrays_read(struct manifest *m, json_t *root)
 	return 0;
 }
 
-size_t manifest_slots(const char *text, uint16_t *slots, size_t most)
+size_t manifest_slots(const char *text, struct slot *slots, size_t most)
 {
 	json_t *root = *text ? json_loads(text, 0, NULL) : NULL, *set;
 	size_t i, n = 0;
 
 	json_array_foreach(json_object_get(root, "sets"), i, set) if (n < most) slots[n++] =
-		json_integer_value(json_object_get(set, "slot"));
+		(struct slot){ .number = json_integer_value(json_object_get(set, "slot")),
+			       .maps = json_integer_value(json_object_get(set, "maps")) };
 	json_decref(root);
 	return n;
 }

@@ -30,9 +30,10 @@ struct raw_part {
 	uint32_t length;
 	uint8_t join;
 	bool quoted;
-	bool optional;       /* a device that need not exist */
-	struct location loc; /* where it is written */
-	struct location use; /* where the $define stands that brought it here; file 0: nowhere */
+	bool optional;                     /* a device that need not exist */
+	const struct element_extra *extra; /* behind the last part of an element of a set, or NULL */
+	struct location loc;               /* where it is written */
+	struct location use;               /* where the $define stands that brought it here; file 0: nowhere */
 };
 
 struct raw_list {
@@ -56,7 +57,7 @@ struct set_file {
 struct set_entry {
 	struct set set;
 	bool defined;
-	struct location type_loc, size_loc; /* file 0: not stated */
+	struct location type_loc, size_loc, timeout_loc; /* file 0: not stated */
 	struct raw_list list;
 	struct set_file *files;
 	size_t n_files, files_capacity;
@@ -133,6 +134,8 @@ bool value_infer(const struct raw_part *part, enum value_type *ret_type);
 bool value_number(const char *text, size_t length, uint32_t *ret);
 bool value_address(const char *text, size_t length, struct value *ret, uint8_t *ret_family);
 bool value_mac(const char *text, size_t length, struct value *ret);
+/* A time as in nft: 1d2h3m4s5ms; each unit once, in this order, milliseconds as the result. */
+bool value_duration(const char *text, size_t length, uint64_t *ret_ms);
 uint32_t value_bits_mask(unsigned int bits);
 int value_compare(const struct value *a, const struct value *b);
 

@@ -107,14 +107,54 @@ static bool parse_size(struct parser *p, struct set_entry *entry)
 	return parser_expect_end(p, "the size");
 }
 
+static bool parse_timeout(struct parser *p, struct set_entry *entry)
+{
+	struct location loc = p->tok.loc;
+
+	parser_next(p);
+	if (stated_twice(p, "the timeout", loc, entry->timeout_loc))
+		return false;
+	entry->timeout_loc = loc;
+	if (p->tok.kind != T_WORD || !value_duration(p->tok.text, p->tok.length, &entry->set.timeout_ms) ||
+	    !entry->set.timeout_ms)
+		return parser_expected(p, "a time behind 'timeout', as in 10m or 1d12h");
+	entry->set.has_timeout = true;
+	parser_next(p);
+	return parser_expect_end(p, "the timeout");
+}
+
+/* `flags timeout`: elements may have one, and have none when they state none. */
+static bool at_flags_timeout(const struct parser *p)
+{
+	struct parser ahead = *p;
+
+	if (!token_is(&p->tok, "flags"))
+		return false;
+	parser_next(&ahead);
+	return token_is(&ahead.tok, "timeout");
+}
+
+static bool parse_flags_timeout(struct parser *p, struct set_entry *entry)
+{
+	parser_next(p);
+	parser_next(p);
+	entry->set.has_timeout = true;
+	return parser_expect_end(p, "'timeout'");
+}
+
+static bool parse_counter(struct parser *p, struct set_entry *entry)
+{
+	parser_next(p);
+	entry->set.has_counter = true;
+	return parser_expect_end(p, "'counter'");
+}
+
 /* Statements of nft's sets, and what to say of them. */
 static bool refuse_statement(struct parser *p)
 {
 	static const struct {
 		const char *word, *verdict, *hint;
 	} words[] = {
-		{ "timeout", "is not supported yet", NULL },
-		{ "counter", "is not supported yet", "counters stand in rules" },
 		{ "dynamic", "is not supported yet", NULL },
 		{ "gc-interval", "is not supported yet", NULL },
 		{ "flags", "is not needed", "any set takes prefixes and ranges" },
@@ -143,6 +183,12 @@ static bool parse_set_statement(struct parser *p, struct set_entry *entry)
 		return parse_file(p, entry);
 	if (token_is(&p->tok, "size"))
 		return parse_size(p, entry);
+	if (token_is(&p->tok, "timeout"))
+		return parse_timeout(p, entry);
+	if (token_is(&p->tok, "counter"))
+		return parse_counter(p, entry);
+	if (at_flags_timeout(p))
+		return parse_flags_timeout(p, entry);
 	if (refuse_statement(p))
 		return false;
 	if (!parse_raw_element(p, &entry->list))
@@ -173,13 +219,17 @@ bool parse_set(struct parser *p)
 		entry = arena_alloc(p->l->arena, sizeof(*entry)); /* read it all the same, for the errors inside */
 	}
 	entry->defined = true;
+	p->extras = true;
 	entry->set.loc = name.loc;
 	for (;;) {
 		while (p->tok.kind == T_NEWLINE || p->tok.kind == T_SEMICOLON || p->tok.kind == T_COMMA)
 			parser_next(p);
-		if (parser_accept(p, T_CLOSE))
+		if (parser_accept(p, T_CLOSE)) {
+			p->extras = false;
 			return true;
+		}
 		if (p->tok.kind == T_END) {
+			p->extras = false;
 			diag_error(p->l->diag, open, "the block of set '%.*s' does not end", (int)name.length,
 				   name.text);
 			diag_hint(p->l->diag, "expected '}' before the end of the file");
