@@ -456,13 +456,25 @@ static int forget(struct stage *s)
 
 /* ---- the whole ---- */
 
+/* b is a policy that was read back: without long lists of elements. */
+static bool same_source(const struct policy *a, const struct policy *b, size_t number)
+{
+	const struct source *theirs = &b->sources[number];
+	size_t length = 0;
+	char *text = policy_source_brief(a, number, &length);
+	bool same = text && !strcmp(a->sources[number].name, theirs->name) && length == theirs->length &&
+		    !memcmp(text, theirs->text, length);
+
+	free(text);
+	return same;
+}
+
 static bool same_sources(const struct policy *a, const struct policy *b)
 {
 	if (a->n_sources != b->n_sources)
 		return false;
 	for (size_t i = 0; i < a->n_sources; i++)
-		if (strcmp(a->sources[i].name, b->sources[i].name) || a->sources[i].length != b->sources[i].length ||
-		    memcmp(a->sources[i].text, b->sources[i].text, a->sources[i].length))
+		if (!same_source(a, b, i))
 			return false;
 	return true;
 }

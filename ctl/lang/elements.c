@@ -389,6 +389,16 @@ static uint64_t set_digest(const struct policy *policy, const struct set *set)
 	return hash_bytes(&sum, sizeof(sum), h);
 }
 
+/* Devices are numbered as they are named: a list of them stays. */
+static void keep_gaps(struct lang *l, const struct set_entry *entry)
+{
+	for (size_t i = 0; i < entry->set.n_types; i++)
+		if (entry->set.type[i] == TYPE_IFACE)
+			return;
+	for (size_t i = 0; i < entry->n_gaps; i++)
+		arena_push(l->arena, l->policy->gaps, l->policy->n_gaps, l->gaps_capacity) = entry->gaps[i];
+}
+
 static void set_load(struct lang *l, struct set_entry *entry)
 {
 	struct set *set = &entry->set;
@@ -415,6 +425,7 @@ static void set_load(struct lang *l, struct set_entry *entry)
 		diag_other(l->diag, set->loc);
 	}
 	set->digest = set_digest(l->policy, set);
+	keep_gaps(l, entry);
 }
 
 void sets_load(struct lang *l)

@@ -61,6 +61,8 @@ struct set_entry {
 	struct raw_list list;
 	struct set_file *files;
 	size_t n_files, files_capacity;
+	struct source_gap *gaps;
+	size_t n_gaps, gaps_capacity;
 	bool has_v4, has_v6;
 };
 
@@ -96,6 +98,7 @@ struct lang {
 	size_t n_set_entries, set_entries_capacity;
 	struct define *define_list;
 	size_t n_defines, defines_capacity;
+	size_t gaps_capacity;
 	size_t filters_capacity, counters_capacity, prefixes_capacity, tests_capacity, sources_capacity;
 	struct source *sources; /* policy.sources, writable */
 	struct filter_entry *filter_entries;

@@ -45,8 +45,27 @@ static bool parse_type(struct parser *p, struct set_entry *entry)
 	return parser_expect_end(p, "the type");
 }
 
+/* Shorter lists stay with the running rules. */
+#define GAP_LEAST 4096
+
+static void note_gap(struct parser *p, struct set_entry *entry, const char *from, const char *to)
+{
+	struct source_gap gap = { from, to };
+
+	if (from && to > from && to - from >= GAP_LEAST)
+		arena_push(p->l->arena, entry->gaps, entry->n_gaps, entry->gaps_capacity) = gap;
+}
+
+/* Behind the element whose first part this is; NULL where it comes from a define. */
+static const char *element_end(const struct raw_part *part)
+{
+	part += raw_element_length(part) - 1;
+	return part->use.file ? NULL : part->text + part->length + part->quoted;
+}
+
 static bool parse_elements(struct parser *p, struct set_entry *entry)
 {
+	size_t first = entry->list.n;
 	struct location open;
 
 	parser_next(p);
@@ -55,6 +74,8 @@ static bool parse_elements(struct parser *p, struct set_entry *entry)
 	if (!parser_expect(p, T_OPEN, "'{' behind 'elements'") || !parse_raw_list(p, &entry->list, open))
 		return false;
 	entry->set.has_content = true;
+	if (entry->list.n > first)
+		note_gap(p, entry, element_end(&entry->list.parts[first]), p->last.text);
 	return parser_expect_end(p, "the elements");
 }
 
@@ -173,6 +194,17 @@ static bool refuse_statement(struct parser *p)
 	return false;
 }
 
+/* Not an element. */
+static bool is_statement(const struct parser *p)
+{
+	static const char *const words[] = { "type", "elements", "file", "size", "timeout", "counter", "flags" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (token_is(&p->tok, words[i]))
+			return true;
+	return false;
+}
+
 static bool parse_set_statement(struct parser *p, struct set_entry *entry)
 {
 	if (token_is(&p->tok, "type"))
@@ -202,8 +234,10 @@ static bool parse_set_statement(struct parser *p, struct set_entry *entry)
 bool parse_set(struct parser *p)
 {
 	struct location open = p->tok.loc;
+	const char *run_from = NULL, *run_to = NULL; /* elements in a row, behind the first */
 	struct set_entry *entry;
 	struct token name;
+	bool bare;
 
 	parser_next(p);
 	name = p->tok;
@@ -222,9 +256,12 @@ bool parse_set(struct parser *p)
 	p->extras = true;
 	entry->set.loc = name.loc;
 	for (;;) {
+		size_t before;
+
 		while (p->tok.kind == T_NEWLINE || p->tok.kind == T_SEMICOLON || p->tok.kind == T_COMMA)
 			parser_next(p);
 		if (parser_accept(p, T_CLOSE)) {
+			note_gap(p, entry, run_from, run_to);
 			p->extras = false;
 			return true;
 		}
@@ -235,7 +272,17 @@ bool parse_set(struct parser *p)
 			diag_hint(p->l->diag, "expected '}' before the end of the file");
 			return true;
 		}
-		if (!parse_set_statement(p, entry))
+		before = entry->list.n;
+		bare = !is_statement(p);
+		if (!bare) {
+			note_gap(p, entry, run_from, run_to);
+			run_from = NULL;
+		}
+		if (!parse_set_statement(p, entry)) {
 			parser_skip_statement(p);
+		} else if (bare && entry->list.n > before) {
+			run_from = run_from ? run_from : element_end(&entry->list.parts[before]);
+			run_to = p->tok.text;
+		}
 	}
 }

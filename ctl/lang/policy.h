@@ -323,6 +323,11 @@ struct source {
 	size_t length;
 };
 
+/* Elements of a set in a source, all but the first: of long lists only. */
+struct source_gap {
+	const char *from, *to;
+};
+
 struct policy {
 	struct filter *filters;
 	size_t n_filters;
@@ -338,6 +343,8 @@ struct policy {
 	size_t n_devices;
 	const struct source *sources; /* the rule file and its includes, not the element files of sets */
 	size_t n_sources;
+	struct source_gap *gaps;
+	size_t n_gaps;
 	struct arena *arena;
 	struct lang_private *private; /* the library's own; NULL in a policy made by hand */
 };
@@ -361,6 +368,9 @@ struct lang_env {
  */
 int policy_parse_file(struct policy **ret, const char *name, const struct lang_env *env, struct diag *diag);
 void policy_free(struct policy *policy);
+
+/* A source without what its gaps leave out, line ends apart: a policy of these texts has the same rules. malloc'ed. */
+char *policy_source_brief(const struct policy *policy, size_t source, size_t *ret_length);
 
 /* Elements and addresses. */
 size_t set_size(const struct set *set);
