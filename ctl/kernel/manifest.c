@@ -69,9 +69,9 @@ int manifest_write(char **ret, const struct policy *policy, const struct device_
 		size_t length = 0;
 		char *text = policy_source_brief(policy, i, &length);
 
-		json_array_append_new(sources, text ? json_pack("{s:s,s:s%}", "name", policy->sources[i].name, "text",
-								text, length) :
-						      NULL);
+		json_array_append_new(
+			sources,
+			text ? json_pack("{s:s,s:s%}", "name", policy->sources[i].name, "text", text, length) : NULL);
 		out_of_memory |= !text;
 		free(text);
 	}

@@ -37,19 +37,21 @@ void diag_clear(struct diag *diag)
 
 uint16_t diag_take_source(struct diag *diag, const char *name, char *text, size_t length)
 {
-	char *whole = realloc(text, length + 1), *copy = strdup(name);
-	struct diag_source *grown = NULL;
+	bool room = diag->n_sources < UINT16_MAX;
+	struct diag_source *grown = room ? realloc(diag->sources, (diag->n_sources + 1) * sizeof(*grown)) : NULL;
+	char *copy = strdup(name), *whole = realloc(text, length + 1);
 
-	if (diag->n_sources < UINT16_MAX && whole && copy)
-		grown = realloc(diag->sources, (diag->n_sources + 1) * sizeof(*grown));
-	if (!grown) {
-		diag->out_of_memory |= diag->n_sources < UINT16_MAX;
-		free(whole ? whole : text);
+	if (!whole)
+		free(text);
+	if (grown)
+		diag->sources = grown;
+	if (!grown || !copy || !whole) {
+		diag->out_of_memory |= room;
+		free(whole);
 		free(copy);
 		return 0;
 	}
 	whole[length] = '\0';
-	diag->sources = grown;
 	grown[diag->n_sources] = (struct diag_source){ .name = copy, .text = whole, .length = length };
 	return (uint16_t)++diag->n_sources;
 }
