@@ -15,7 +15,7 @@ struct builder {
 	bool full;
 };
 
-static uint32_t take(struct builder *b, uint32_t leaves, uint32_t nodes)
+static uint32_t reserve(struct builder *b, uint32_t leaves, uint32_t nodes)
 {
 	uint32_t base = 1;
 
@@ -84,7 +84,7 @@ static struct prefix_node build_node(struct builder *b, const struct prefix *p, 
 	}
 	if (!node.leaves && !node.nodes)
 		return node;
-	node.base = take(b, prefix_count(node.leaves), prefix_count(node.nodes));
+	node.base = reserve(b, prefix_count(node.leaves), prefix_count(node.nodes));
 	leaf = node.base - 1;
 	child = node.base;
 	for (size_t k = 0; k < n && !b->full; k += step) {
@@ -109,7 +109,7 @@ static struct prefix_node build_node(struct builder *b, const struct prefix *p, 
 static void build_slot(struct builder *b, uint32_t slot, uint32_t depth, const struct prefix *p, size_t n)
 {
 	struct prefix_node node = build_node(b, p, n, depth);
-	uint32_t at = take(b, 0, 1);
+	uint32_t at = reserve(b, 0, 1);
 
 	if (!b->r || b->full)
 		return;

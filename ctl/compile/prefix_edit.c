@@ -11,7 +11,7 @@
 
 #include "prefix_region.h"
 
-#define BLOCKS_MAX (PREFIX_DEPTHS + 2)
+#define BLOCKS_MAX (PREFIX_DEPTHS + 1) /* and the root */
 
 struct edit {
 	const struct region *r;
