@@ -8,6 +8,7 @@
 
 /* Room for additions is no larger than the table, or this many words where the table is small. */
 #define ROOM_WORDS 7600
+#define ADD_WORDS  20
 
 struct builder {
 	const struct region *r; /* NULL: only count */
@@ -144,8 +145,8 @@ static void build(struct builder *b, const struct region *places, const struct p
 static uint32_t choose_bits(enum set_table which, size_t n)
 {
 	if (which == TABLE_QUAD_PREFIX)
-		return n < 256 ? 0 : n < 2048 ? 6 : n < 32768 ? 12 : 18;
-	return n < 16 ? 1 : n < 512 ? 7 : 13;
+		return n < 32 ? 6 : n < 32768 ? 12 : 18;
+	return n < 64 ? 7 : 13;
 }
 
 size_t prefix_lines(enum set_table which, const void *keys, size_t n, size_t room)
@@ -164,10 +165,11 @@ size_t prefix_lines(enum set_table which, const void *keys, size_t n, size_t roo
 	places = region_open(&pool, &t, which);
 	build(&b, &places, p, n);
 	free(p);
-	/* An addition needs about as much as the others did, and a copy of what is on its way until that settles. */
-	extra = (room > n / 8 ? room : n / 8) * (4 + (n ? b.words / n : 8));
+	/* What additions keep in the end, and what they hold until they settle: old copies of what is on their way. */
+	extra = n / 8 * (4 + (n ? b.words / n : 0));
+	extra = extra > (uint64_t)room * ADD_WORDS ? extra : (uint64_t)room * ADD_WORDS;
 	most = b.words > ROOM_WORDS ? b.words : ROOM_WORDS;
-	return (places.blocks + b.words + (extra < most ? extra : most) + 7) / 8;
+	return (places.blocks + b.words + REGION_RECORDS + (extra < most ? extra : most) + 7) / 8;
 }
 
 int prefix_build(const struct pool *pool, struct table *t, enum set_table which, const void *keys, size_t n)

@@ -172,8 +172,8 @@ static void leaves_pool(enum set_table which)
 	expect(questions[0].answer == 0, "no table", "something is in it");
 	build(&t, &none);
 	slot = (uint32_t *)&pool.lines[t.first + PREFIX_SLOTS / 8];
-	/* A quad of zeros is outside the lead of 2000::/3. */
-	for (uint32_t i = 0; i < 16; i++)
+	/* A quad of zeros is outside the lead of 2000::/3, whose slots come last. */
+	for (uint32_t i = 0; i < (1u << t.bits) + (1u << PREFIX_LEAD); i++)
 		slot[i] = LINES * 8;
 	ask(&t, which, 1);
 	expect(questions[0].answer == -1, "a slot that leads out of the pool", "is no failure");

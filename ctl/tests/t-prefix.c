@@ -233,6 +233,7 @@ struct usage {
 	uint8_t *taken;
 	const struct region *r;
 	bool good;
+	size_t words; /* in blocks of any kind */
 };
 
 static void use(struct usage *u, uint32_t at, uint32_t words)
@@ -246,6 +247,7 @@ static void use(struct usage *u, uint32_t at, uint32_t words)
 		u->good = u->good && !u->taken[at + i];
 		u->taken[at + i] = 1;
 	}
+	u->words += words;
 }
 
 static void use_children(struct usage *u, const struct prefix_node *node)
@@ -260,10 +262,11 @@ static void use_children(struct usage *u, const struct prefix_node *node)
 		use_children(u, region_node(u->r, node->base + 4 * i));
 }
 
-static bool blocks_are_apart(const struct trial *t)
+/* ret_lost, where it is not NULL: words that no block has. */
+static bool count_blocks(const struct trial *t, size_t *ret_lost)
 {
 	struct region r = region_open(&t->pool, &t->table, t->truth.which);
-	struct usage u = { calloc(r.words, 1), &r, true };
+	struct usage u = { .taken = calloc(r.words, 1), .r = &r, .good = true };
 
 	for (uint32_t slot = 0; slot < r.n_slots && u.good; slot++) {
 		uint32_t at = r.slot[slot] & ~PREFIX_COVERED;
@@ -280,7 +283,14 @@ static bool blocks_are_apart(const struct trial *t)
 	for (uint32_t i = 1; i <= r.head->retired && u.good; i++)
 		use(&u, (uint32_t)r.word[r.words - i], class_words((uint32_t)(r.word[r.words - i] >> 32)));
 	free(u.taken);
+	if (ret_lost)
+		*ret_lost = r.head->used - r.blocks - u.words;
 	return u.good;
+}
+
+static bool blocks_are_apart(const struct trial *t)
+{
+	return count_blocks(t, NULL);
 }
 
 /* ---- Rows ---- */
@@ -523,6 +533,34 @@ static void try_churn(enum set_table which, enum shape shape, size_t n, unsigned
 	trial_close(&t);
 }
 
+/* Additions to a full table change nothing and lose no space, however often they are tried. */
+static void try_full(enum set_table which, enum shape shape)
+{
+	struct random r = { which };
+	struct trial t = { 0 };
+	unsigned int refused = 0;
+	size_t lost;
+
+	truth_open(&t.truth, which, 10000);
+	fill(&t.truth, &r, shape, 500);
+	expect(trial_build(&t, 0), shape_names[shape], "cannot be built");
+	for (int i = 0; i < 20000 && refused < 2000; i++) {
+		struct set_quad_lpm_key key = random_key(&r, which, shape);
+		int done;
+
+		if (!refused)
+			prefix_settle(&t.pool, &t.table);
+		done = prefix_add(&t.pool, &t.table, which, &key);
+		refused += done == -ENOSPC;
+		if (done == 1)
+			truth_add(&t.truth, &key);
+	}
+	expect(refused > 0, shape_names[shape], "is never full");
+	expect(lists_truth(&t), shape_names[shape], "full: the list is another");
+	expect(count_blocks(&t, &lost) && lost == 0, shape_names[shape], "full: space was lost");
+	trial_close(&t);
+}
+
 /* ---- Kills ---- */
 
 static jmp_buf killed;
@@ -701,6 +739,8 @@ int main(void)
 			try_churn(both[w], shape, 1, 100);
 			try_churn(both[w], shape, 100, 1000);
 			try_churn(both[w], shape, 10000, 8000);
+			if (shape == MIXED || shape == TYPICAL || shape == LONGEST)
+				try_full(both[w], shape);
 			try_killed_edits(both[w], shape, 60, 60);
 			try_late_readers(both[w], shape, 3000);
 		}
