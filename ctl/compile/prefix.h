@@ -2,12 +2,14 @@
 /*
  * Tables of prefixes (bpf/abi.h): table.h for TABLE_WORD_PREFIX and TABLE_QUAD_PREFIX.
  *
- * Bits of a key behind its length count as zero; a length beyond 32 or 128 is -EINVAL.
+ * Bits of a key behind its length count as zero; a length beyond 32 or 128 is -EINVAL. Only packets may read while
+ * another process edits: who lists a table holds the lock, too.
  */
 #pragma once
 
 #include "table.h"
 
+/* 0: a bad key, or no memory. A table without elements needs lines, too. */
 size_t prefix_lines(enum set_table which, const void *keys, size_t n, size_t room);
 int prefix_build(const struct pool *pool, struct table *t, enum set_table which, const void *keys, size_t n);
 /*

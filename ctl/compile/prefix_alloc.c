@@ -53,7 +53,7 @@ static uint32_t extend(const struct region *r, uint32_t class)
 	uint32_t before = r->head->used, at = class > SMALL ? (before + 3) / 4 * 4 : before;
 	uint32_t size = class_words(class);
 
-	if (at > limit(r) || limit(r) - at < size)
+	if (at + size + REGION_RECORDS > limit(r))
 		return 0;
 	store32(&r->head->used, at + size);
 	if (at > before)
@@ -106,13 +106,15 @@ void region_give(const struct region *r, const struct block *b)
 	push(r, class_of(b->leaves, b->nodes), b->base - words_before(b->leaves, b->nodes));
 }
 
-/* Where there is no space for the record the block is lost. */
+bool region_can_retire(const struct region *r, uint32_t n)
+{
+	return r->head->used + n <= limit(r);
+}
+
 void region_retire(const struct region *r, const struct block *b)
 {
 	uint64_t class = class_of(b->leaves, b->nodes);
 
-	if (r->head->used >= limit(r))
-		return;
 	r->word[limit(r) - 1] = class << 32 | (b->base - words_before(b->leaves, b->nodes));
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	store32(&r->head->retired, r->head->retired + 1);

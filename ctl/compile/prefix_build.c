@@ -8,6 +8,7 @@
 
 /* Room for additions is no larger than the table, or this many words where the table is small. */
 #define ROOM_WORDS 7600
+#define ADD_WORDS  20
 
 struct builder {
 	const struct region *r; /* NULL: only count */
@@ -15,7 +16,7 @@ struct builder {
 	bool full;
 };
 
-static uint32_t take(struct builder *b, uint32_t leaves, uint32_t nodes)
+static uint32_t reserve(struct builder *b, uint32_t leaves, uint32_t nodes)
 {
 	uint32_t base = 1;
 
@@ -84,7 +85,7 @@ static struct prefix_node build_node(struct builder *b, const struct prefix *p, 
 	}
 	if (!node.leaves && !node.nodes)
 		return node;
-	node.base = take(b, prefix_count(node.leaves), prefix_count(node.nodes));
+	node.base = reserve(b, prefix_count(node.leaves), prefix_count(node.nodes));
 	leaf = node.base - 1;
 	child = node.base;
 	for (size_t k = 0; k < n && !b->full; k += step) {
@@ -109,7 +110,7 @@ static struct prefix_node build_node(struct builder *b, const struct prefix *p, 
 static void build_slot(struct builder *b, uint32_t slot, uint32_t depth, const struct prefix *p, size_t n)
 {
 	struct prefix_node node = build_node(b, p, n, depth);
-	uint32_t at = take(b, 0, 1);
+	uint32_t at = reserve(b, 0, 1);
 
 	if (!b->r || b->full)
 		return;
@@ -144,8 +145,8 @@ static void build(struct builder *b, const struct region *places, const struct p
 static uint32_t choose_bits(enum set_table which, size_t n)
 {
 	if (which == TABLE_QUAD_PREFIX)
-		return n < 256 ? 0 : n < 2048 ? 6 : n < 32768 ? 12 : 18;
-	return n < 16 ? 1 : n < 512 ? 7 : 13;
+		return n < 32 ? 6 : n < 32768 ? 12 : 18;
+	return n < 64 ? 7 : 13;
 }
 
 size_t prefix_lines(enum set_table which, const void *keys, size_t n, size_t room)
@@ -164,10 +165,11 @@ size_t prefix_lines(enum set_table which, const void *keys, size_t n, size_t roo
 	places = region_open(&pool, &t, which);
 	build(&b, &places, p, n);
 	free(p);
-	/* An addition needs about as much as the others did, and a copy of what is on its way until that settles. */
-	extra = (room > n / 8 ? room : n / 8) * (4 + (n ? b.words / n : 8));
+	/* What additions keep in the end, and what they hold until they settle: old copies of what is on their way. */
+	extra = n / 8 * (4 + (n ? b.words / n : 0));
+	extra = extra > (uint64_t)room * ADD_WORDS ? extra : (uint64_t)room * ADD_WORDS;
 	most = b.words > ROOM_WORDS ? b.words : ROOM_WORDS;
-	return (places.blocks + b.words + (extra < most ? extra : most) + 7) / 8;
+	return (places.blocks + b.words + REGION_RECORDS + (extra < most ? extra : most) + 7) / 8;
 }
 
 int prefix_build(const struct pool *pool, struct table *t, enum set_table which, const void *keys, size_t n)

@@ -11,12 +11,10 @@
 
 #include "prefix_region.h"
 
-#define BLOCKS_MAX (PREFIX_DEPTHS + 2)
-
 struct edit {
 	const struct region *r;
 	const struct prefix *key;
-	struct block fresh[BLOCKS_MAX], old[BLOCKS_MAX];
+	struct block fresh[REGION_RECORDS], old[REGION_RECORDS]; /* one a level, and the root */
 	uint32_t n_fresh, n_old;
 };
 
@@ -249,6 +247,8 @@ static int edit_slot(const struct region *r, const struct prefix *key,
 	error = change(&e, &root, region_slot_depth(r, slot));
 	if (error == 0 && !is_empty(&root))
 		error = take(&e, &b);
+	if (error == 0 && !region_can_retire(r, e.n_old))
+		error = -ENOSPC;
 	if (error < 0) {
 		while (e.n_fresh)
 			region_give(r, &e.fresh[--e.n_fresh]);

@@ -133,7 +133,7 @@ struct prefix region_slot_prefix(const struct region *r, uint32_t slot)
 	struct prefix p = { .length = region_slot_depth(r, slot) };
 
 	if (p.length)
-		p.hi = (uint64_t)(slot & ((1u << r->bits) - 1)) << (64 - p.length);
+		p.hi = (uint64_t)(slot < 1u << r->bits ? slot : slot - (1u << r->bits)) << (64 - p.length);
 	return p;
 }
 

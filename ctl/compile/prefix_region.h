@@ -63,7 +63,9 @@ uint64_t *region_internal(const struct region *r, const struct prefix *p, uint32
 uint32_t region_take(const struct region *r, uint32_t leaves, uint32_t nodes);
 /* Back at once: no packet has ever seen it. */
 void region_give(const struct region *r, const struct block *b);
-/* Back when the region settles. */
+/* Back when the region settles, which is noted in a record. After settling there is space for those of one edit. */
+#define REGION_RECORDS (PREFIX_DEPTHS + 1)
+bool region_can_retire(const struct region *r, uint32_t n);
 void region_retire(const struct region *r, const struct block *b);
 void region_settle(const struct region *r);
 
