@@ -30,7 +30,8 @@ LIB_DIRS  := lang compile kernel out
 LIB_SRC   := $(wildcard $(LIB_DIRS:%=ctl/%/*.c))
 CMD_SRC   := $(wildcard ctl/*.c ctl/cmd/*.c)
 TEST_SRC  := $(wildcard ctl/tests/t-*.c)
-THELP_SRC := $(filter-out $(TEST_SRC),$(wildcard ctl/tests/*.c))
+TEST_BPF  := $(wildcard ctl/tests/*.bpf.c)
+THELP_SRC := $(filter-out $(TEST_SRC) $(TEST_BPF),$(wildcard ctl/tests/*.c))
 FUZZ_SRC  := $(wildcard ctl/fuzz/*.c)
 BPF_ENTRY := $(wildcard bpf/*.bpf.c)
 BPF_WEIR  := $(filter-out bpf/probe.bpf.c,$(BPF_ENTRY))
@@ -40,6 +41,7 @@ CMD_OBJ   := $(CMD_SRC:%.c=$(B)/%.o)
 THELP_OBJ := $(THELP_SRC:%.c=$(B)/%.o)
 TESTS     := $(TEST_SRC:ctl/tests/%.c=$(B)/tests/%)
 SKELS     := $(B)/weir.skel.h $(B)/probe.skel.h
+TEST_SKEL := $(TEST_BPF:ctl/tests/%.bpf.c=$(B)/tests/%.skel.h)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -86,6 +88,17 @@ $(B)/weir: $(CMD_OBJ) $(B)/libweir.a
 	$(Q)$(CC) $(CFLAGS) $(SAN) -o $@ $(CMD_OBJ) $(B)/libweir.a $(LIBS)
 
 # ---- tests ----
+
+$(B)/tests/%.bpf.o: ctl/tests/%.bpf.c
+	@mkdir -p $(@D)
+	$(say) BPF $<
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
+
+$(B)/tests/%.skel.h: $(B)/tests/%.bpf.o
+	$(say) SKEL $@
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
+
+$(TEST_SRC:%.c=$(B)/%.o): | $(TEST_SKEL)
 
 $(B)/tests/%: $(B)/ctl/tests/%.o $(THELP_OBJ) $(B)/libweir.a
 	@mkdir -p $(@D)

@@ -222,6 +222,7 @@ enum exact_kind {
 #define EXACT_MORE        (1ull << 63) /* in word 7: a value that belongs here may be in the next line of its row */
 #define EXACT_ZERO        (1ull << 62) /* in word 7: the value whose lane would be 0 is in the set */
 #define EXACT_PROBES      3
+#define EXACT_SPARE       16                    /* home lines that have a spare line more */
 #define EXACT_ENTRY_LINES 8                     /* of TABLE_QUAD, for each line of tags */
 #define EXACT_HALVES_MIN  65536                 /* home lines */
 #define EXACT_ONES_HALF   0x0001000100010001ull /* 1 in each lane */
@@ -234,7 +235,7 @@ enum exact_kind {
 /* Spare lines of a table. */
 static inline __attribute__((always_inline)) __u32 exact_spare(__u32 size)
 {
-	return size / 32 + EXACT_PROBES;
+	return size / EXACT_SPARE + EXACT_PROBES;
 }
 
 /* A number below n, by the upper bits of the hash. */
@@ -267,10 +268,10 @@ static inline __attribute__((always_inline)) __u32 exact_pick_spare(__u32 hash, 
 	return exact_pick(hash * 0x9e3779b1u, exact_spare(size) - (EXACT_PROBES - 1));
 }
 
-/* Never 0, which is an empty lane. */
+/* 1 ... 65535: a lane of 0 is an empty one. */
 static inline __attribute__((always_inline)) __u32 exact_tag(__u64 hash)
 {
-	return (hash & 0xffff) ? (hash & 0xffff) : 1;
+	return ((hash & 0xffff) * 0xffff >> 16) + 1;
 }
 
 /* The highest bit of a lane is 0 where the word's lane is the pattern's. `low`: all bits of each lane but the highest. */
