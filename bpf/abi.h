@@ -206,12 +206,13 @@ struct set_head {
  *   TABLE_QUAD    home lines, spare lines, then for each of them, in the same order, 8 lines of entries
  *
  * A line has lanes of 16 or 32 bits; 0 is an empty one. Lane n of word i begins at bit n * width. The highest lane of
- * word 7 is no lane but the line's EXACT_* flags. Lanes of TABLE_WORD hold hashes (32 bits), which are values in another
+ * word 7 is no lane: it has EXACT_ZERO and EXACT_MORE. Lanes of TABLE_WORD hold hashes (32 bits), which are values in another
  * order, so that a lane decides. In a home line of EXACT_HALVES the lower half of the hash is enough: with 65536 lines or
  * more, no two values of a line have the same. A lane that would be 0 is the flag EXACT_ZERO of its home line instead.
  * Lanes of TABLE_QUAD are tags, no two the same in a line; the value of lane n of word i is entry 8 * n + i, four words.
  *
- * Values never move and appear by one store: first the entry, if any, then the lane. EXACT_MORE stays when set.
+ * Values never move and appear by one store: first EXACT_MORE of the lines before, then the entry, if any, then the lane.
+ * What a writer leaves that was killed is a count that is too high: one line is read for nothing.
  */
 enum exact_kind {
 	EXACT_WORDS = 1, /* TABLE_WORD: 15 lanes of 32 bits */
@@ -219,8 +220,9 @@ enum exact_kind {
 	EXACT_TAGS,      /* TABLE_QUAD: 31 lanes of 16 bits */
 };
 
-#define EXACT_MORE        (1ull << 63) /* in word 7: a value that belongs here may be in the next line of its row */
-#define EXACT_ZERO        (1ull << 62) /* in word 7: the value whose lane would be 0 is in the set */
+#define EXACT_ZERO        (1ull << 63)      /* in word 7: the value whose lane would be 0 is in the set */
+#define EXACT_MORE        (0x3fffull << 48) /* in word 7: how many values went on to the next line of their row */
+#define EXACT_MORE_ONE    (1ull << 48)      /* the count's lowest bit; at its highest it counts no more, and stays */
 #define EXACT_PROBES      3
 #define EXACT_SPARE       16                    /* home lines that have a spare line more */
 #define EXACT_ENTRY_LINES 8                     /* of TABLE_QUAD, for each line of tags */

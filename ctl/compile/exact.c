@@ -203,16 +203,19 @@ static unsigned int choose_lane(uint64_t empty, const struct element *e)
 	return __builtin_ctzll(upper ? upper : empty);
 }
 
-/* Is there a lane for it? One line never has the same tag twice: readers look at one entry a line. */
-static bool put(const struct pool *pool, const struct table *t, const struct element *e, unsigned int step)
+/* One line never has the same tag twice: readers look at one entry a line. */
+static bool has_place(const struct pool *pool, const struct table *t, const struct element *e, unsigned int step)
+{
+	const struct line *line = table_line(pool, t, row_line(e, step));
+
+	return scan(t, line, step, NULL) && !(t->kind == EXACT_TAGS && scan(t, line, step, e));
+}
+
+static void put(const struct pool *pool, const struct table *t, const struct element *e, unsigned int step)
 {
 	struct line *line = table_line(pool, t, row_line(e, step));
-	uint64_t empty = scan(t, line, step, NULL);
-	unsigned int bit;
+	unsigned int bit = choose_lane(scan(t, line, step, NULL), e);
 
-	if (!empty || (t->kind == EXACT_TAGS && scan(t, line, step, e)))
-		return false;
-	bit = choose_lane(empty, e);
 	if (t->kind == EXACT_TAGS) {
 		__u64 *entry = line_entry(pool, t, row_line(e, step), bit);
 
@@ -220,29 +223,38 @@ static bool put(const struct pool *pool, const struct table *t, const struct ele
 		EXACT_STORE(&entry[1], e->lower);
 	}
 	set_lane(t, line, step, bit, has_halves(t, step) ? e->half : e->hash);
-	return true;
+}
+
+/* The lines before line `step` of its row know of one value more, or one less. */
+static void count(const struct pool *pool, const struct table *t, const struct element *e, unsigned int step, bool more)
+{
+	for (unsigned int i = 0; i < step; i++) {
+		__u64 *word = &table_line(pool, t, row_line(e, i))->word[7];
+		uint64_t now = *word & EXACT_MORE;
+
+		if (now != EXACT_MORE && (more || now))
+			set_bits(word, EXACT_MORE, more ? now + EXACT_MORE_ONE : now - EXACT_MORE_ONE);
+	}
 }
 
 int exact_add(const struct pool *pool, const struct table *t, enum set_table which, const void *key)
 {
 	struct element e = make_element(t, key);
-	struct line *line = table_line(pool, t, e.home);
+	unsigned int step = 0;
 
 	(void)which;
 	if (is_in(pool, t, &e))
 		return 0;
 	if (is_flag(t, &e)) {
-		set_bits(&line->word[7], EXACT_ZERO, EXACT_ZERO);
+		set_bits(&table_line(pool, t, e.home)->word[7], EXACT_ZERO, EXACT_ZERO);
 		return 1;
 	}
-	for (unsigned int step = 0; step <= EXACT_PROBES; step++) {
-		if (put(pool, t, &e, step))
-			return 1;
-		line = table_line(pool, t, row_line(&e, step));
-		if (step < EXACT_PROBES && !(line->word[7] & EXACT_MORE))
-			set_bits(&line->word[7], EXACT_MORE, EXACT_MORE);
-	}
-	return -ENOSPC;
+	while (!has_place(pool, t, &e, step))
+		if (++step > EXACT_PROBES)
+			return -ENOSPC;
+	count(pool, t, &e, step, true);
+	put(pool, t, &e, step);
+	return 1;
 }
 
 int exact_del(const struct pool *pool, const struct table *t, enum set_table which, const void *key)
@@ -262,6 +274,7 @@ int exact_del(const struct pool *pool, const struct table *t, enum set_table whi
 		line = table_line(pool, t, row_line(&e, step));
 		while ((bit = find_lane(pool, t, &e, step)) >= 0) {
 			set_lane(t, line, step, bit, 0);
+			count(pool, t, &e, step, false);
 			done = 1;
 		}
 		if (row_ends(pool, t, &e, step))

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What packets find in tables of exact values is what the command says: exact.bpf.c over keys in a map, on this kernel. */
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -206,6 +208,51 @@ static void try_outside(enum set_table which)
 	world_close(&w);
 }
 
+/* Adds and deletes other keys until it is told to stop; the pool is shared. */
+static _Noreturn void edit(const struct world *w, const struct table *t)
+{
+	struct random r = { .state = 1 };
+	uint32_t key[64][4] = { 0 };
+
+	for (size_t i = 0;; i = (i + 1) % 64) {
+		exact_del(&w->pool, t, w->which, key[i]);
+		for (size_t word = 0; word < 4; word++)
+			key[i][word] = random_next(&r) | 0x80000000;
+		exact_add(&w->pool, t, w->which, key[i]);
+	}
+}
+
+/* Elements that nobody touches are found at all times, while others come and go in the same lines. */
+static void try_edits(enum set_table which, struct random *r)
+{
+	enum { KEYS = 500, RUNS = 300 };
+	size_t bytes = which == TABLE_QUAD ? sizeof(struct set_quad_key) : sizeof(struct set_word_key), missed = 0;
+	uint32_t list[KEYS * 4];
+	struct table t;
+	struct world w;
+	pid_t editor;
+
+	world_open(&w, which, exact_lines(which, NULL, 0, KEYS)); /* so full that spare lines are used, too */
+	for (size_t i = 0; i < KEYS * 4; i++)
+		list[i] = random_next(r) & 0x7fffffff;
+	check(exact_build(&w.pool, &w.bpf->bss->table, which, list, KEYS) == 0, "edits: build");
+	for (size_t i = 0; i < KEYS; i++)
+		memcpy(w.keys[i].word, (char *)list + i * bytes, bytes);
+	t = w.bpf->bss->table;
+	editor = fork();
+	if (editor == 0)
+		edit(&w, &t);
+	for (unsigned int run = 0; run < RUNS; run++) {
+		check(look_up(&w, KEYS), "edits: cannot run");
+		for (size_t i = 0; i < KEYS; i++)
+			missed += w.answers[i] != 1;
+	}
+	check(editor > 0 && kill(editor, SIGKILL) == 0 && waitpid(editor, NULL, 0) == editor, "edits: no editor");
+	check(!missed, "edits: %zu times, an element was not found", missed);
+	check(compare(&w, KEYS, "behind a killed editor") == KEYS, "edits: an element is gone");
+	world_close(&w);
+}
+
 int main(void)
 {
 	struct random r = { .state = 20240608 };
@@ -216,6 +263,8 @@ int main(void)
 	}
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		try_row(&rows[i], &r);
+	try_edits(TABLE_WORD, &r);
+	try_edits(TABLE_QUAD, &r);
 	try_outside(TABLE_WORD);
 	try_outside(TABLE_QUAD);
 	printf("%u passed, %u failed\n", passed, failed);

@@ -354,6 +354,20 @@ static bool delete_half(struct world *w)
 	return true;
 }
 
+/* Deletes what is left: no lane, no flag and no count stays. */
+static bool delete_all(struct world *w)
+{
+	for (size_t i = 0; i < w->n; i++)
+		if (exact_del(&w->pool, &w->table, w->which, w->keys[i].word) != 1)
+			return false;
+	w->n = 0;
+	for (size_t at = 0; at < w->table.size + exact_spare(w->table.size); at++)
+		for (unsigned int i = 0; i < 8; i++)
+			if (w->pool.lines[w->table.first + at].word[i])
+				return false;
+	return true;
+}
+
 /* Built from doubled keys, filled up to the room that exact_lines() promises, halved, filled again. */
 static void try_row(const struct row *row, struct random *r)
 {
@@ -372,6 +386,8 @@ static void try_row(const struct row *row, struct random *r)
 	check_world(&w, r, row->what, "halved");
 	check(add_all(&w, keys, 0, room), "%s: adding again", row->what);
 	check_world(&w, r, row->what, "filled again");
+	check(delete_all(&w), "%s: deleting all", row->what);
+	check_world(&w, r, row->what, "emptied");
 	check(!memcmp(&before, &w.table, sizeof(before)), "%s: an edit changed the table", row->what);
 	world_close(&w);
 	free(doubled);
@@ -501,7 +517,7 @@ static void try_churn(enum set_table which, size_t room, struct random *r)
 	for (size_t i = 0; i < many; i++)
 		if (!in[i] && exact_add(&w.pool, &w.table, which, keys[i].word) == 1)
 			in[i] = true;
-	w.keys = need(calloc(many, sizeof(*keys)));
+	w.keys = need(realloc(w.keys, many * sizeof(*keys)));
 	for (size_t i = 0; i < many; i++)
 		if (in[i])
 			w.keys[w.n++] = keys[i];
@@ -509,6 +525,7 @@ static void try_churn(enum set_table which, size_t room, struct random *r)
 	check_world(&w, r, "churn", "full");
 	check(delete_half(&w), "churn: deleting from a full table");
 	check_world(&w, r, "churn", "halved");
+	check(delete_all(&w), "churn: deleting all");
 	world_close(&w);
 	free(in);
 	free(keys);
@@ -575,6 +592,7 @@ static void try_kills(enum set_table which, struct random *r)
 	}
 	check(good, "killed edits: an element is gone, or came");
 	check(kills > EDITS, "killed edits: only %u", kills);
+	free(w.keys);
 	w.keys = keys;
 	for (size_t i = 0; i < KEYS; i++)
 		if (in[i])
