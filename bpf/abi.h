@@ -224,12 +224,13 @@ struct set_head {
  *   TABLE_QUAD    home lines, spare lines, then for each of them, in the same order, 8 lines of entries
  *
  * A line has lanes of 16 or 32 bits; 0 is an empty one. Lane n of word i begins at bit n * width. The highest lane of
- * word 7 is no lane but the line's EXACT_* flags. Lanes of TABLE_WORD hold hashes (32 bits), which are values in another
+ * word 7 is no lane: it has EXACT_ZERO and EXACT_MORE. Lanes of TABLE_WORD hold hashes (32 bits), which are values in another
  * order, so that a lane decides. In a home line of EXACT_HALVES the lower half of the hash is enough: with 65536 lines or
  * more, no two values of a line have the same. A lane that would be 0 is the flag EXACT_ZERO of its home line instead.
  * Lanes of TABLE_QUAD are tags, no two the same in a line; the value of lane n of word i is entry 8 * n + i, four words.
  *
- * Values never move and appear by one store: first the entry, if any, then the lane. EXACT_MORE stays when set.
+ * Values never move and appear by one store: first EXACT_MORE of the lines before, then the entry, if any, then the lane.
+ * What a writer leaves that was killed is a count that is too high: one line is read for nothing.
  */
 enum exact_kind {
 	EXACT_WORDS = 1, /* TABLE_WORD: 15 lanes of 32 bits */
@@ -237,9 +238,11 @@ enum exact_kind {
 	EXACT_TAGS,      /* TABLE_QUAD: 31 lanes of 16 bits */
 };
 
-#define EXACT_MORE        (1ull << 63) /* in word 7: a value that belongs here may be in the next line of its row */
-#define EXACT_ZERO        (1ull << 62) /* in word 7: the value whose lane would be 0 is in the set */
+#define EXACT_ZERO        (1ull << 63)      /* in word 7: the value whose lane would be 0 is in the set */
+#define EXACT_MORE        (0x3fffull << 48) /* in word 7: how many values went on to the next line of their row */
+#define EXACT_MORE_ONE    (1ull << 48)      /* the count's lowest bit; at its highest it counts no more, and stays */
 #define EXACT_PROBES      3
+#define EXACT_SPARE       16                    /* home lines that have a spare line more */
 #define EXACT_ENTRY_LINES 8                     /* of TABLE_QUAD, for each line of tags */
 #define EXACT_HALVES_MIN  65536                 /* home lines */
 #define EXACT_ONES_HALF   0x0001000100010001ull /* 1 in each lane */
@@ -252,7 +255,7 @@ enum exact_kind {
 /* Spare lines of a table. */
 static inline __attribute__((always_inline)) __u32 exact_spare(__u32 size)
 {
-	return size / 32 + EXACT_PROBES;
+	return size / EXACT_SPARE + EXACT_PROBES;
 }
 
 /* A number below n, by the upper bits of the hash. */
@@ -285,10 +288,10 @@ static inline __attribute__((always_inline)) __u32 exact_pick_spare(__u32 hash, 
 	return exact_pick(hash * 0x9e3779b1u, exact_spare(size) - (EXACT_PROBES - 1));
 }
 
-/* Never 0, which is an empty lane. */
+/* 1 ... 65535: a lane of 0 is an empty one. */
 static inline __attribute__((always_inline)) __u32 exact_tag(__u64 hash)
 {
-	return (hash & 0xffff) ? (hash & 0xffff) : 1;
+	return ((hash & 0xffff) * 0xffff >> 16) + 1;
 }
 
 /* The highest bit of a lane is 0 where the word's lane is the pattern's. `low`: all bits of each lane but the highest. */

@@ -3,8 +3,8 @@
  * Is this very value in a table (abi.h: tables of exact values)? One line for most packets, two where the element is in a
  * table of four words. 1 in, 0 not, -1 a line outside the pool.
  *
- * The command edits the table meanwhile. A value never moves, so each line may be read on its own; that the flag
- * EXACT_MORE is set before the value behind it appears, and the entry before its tag, is the writer's part.
+ * The command edits the table meanwhile. A value never moves, so each line may be read on its own; that EXACT_MORE
+ * counts a value before it appears, and that its entry is there before its tag, is the writer's part.
  */
 #pragma once
 

@@ -9,24 +9,30 @@
 #define EXACT_STORE(at, value) __atomic_store_n(at, value, __ATOMIC_RELEASE)
 #endif
 
-/* Values a home line may have on average when all the room is used: then 5 to 7 of 100 lines are full. */
+/*
+ * Values that a home line may have on average when all the room is used. While values come and go, those in spare lines
+ * stay there until they are deleted, so that more and more of them are: Erlang's formula says 4, 1 and 3 of 100,
+ * and then a spare line is a third full.
+ */
 #define LOAD_WORDS  10
-#define LOAD_HALVES 24
+#define LOAD_HALVES 22
+#define LOAD_TAGS   24
 
 #define EXACT_SEEDS 8
 
 /* What a key is in a table: where it may be, and as what. */
 struct element {
-	uint32_t line[1 + EXACT_PROBES]; /* home line, then its row of spare lines; the region begins at 0 */
-	uint32_t hash;                   /* TABLE_WORD: what a lane of a word holds */
-	uint32_t half;                   /* what half a word holds: the lower half of that; the tag */
-	uint64_t upper, lower;           /* TABLE_QUAD: the words */
+	uint32_t home;         /* line of the region */
+	uint32_t spare;        /* the first of its row of spare lines */
+	uint32_t hash;         /* TABLE_WORD: what a lane of a word holds */
+	uint32_t half;         /* what half a word holds: the lower half of that; the tag */
+	uint64_t upper, lower; /* TABLE_QUAD: the words */
 };
 
 /* Lines of a region with this many home lines. */
 static size_t region_lines(size_t size, enum set_table which)
 {
-	return (size + size / 32 + EXACT_PROBES) * (which == TABLE_QUAD ? 1 + EXACT_ENTRY_LINES : 1);
+	return (size + size / EXACT_SPARE + EXACT_PROBES) * (which == TABLE_QUAD ? 1 + EXACT_ENTRY_LINES : 1);
 }
 
 /* And back: the most home lines for a region. */
@@ -37,7 +43,7 @@ static uint32_t region_size(uint32_t lines, enum set_table which)
 	if (lines <= EXACT_PROBES)
 		return 0;
 	lines -= EXACT_PROBES;
-	return lines - (lines + 1) / 33;
+	return lines - (lines + 1) / (EXACT_SPARE + 1);
 }
 
 /* Lines of a region whose home lines have this load. */
@@ -57,7 +63,7 @@ size_t exact_lines(enum set_table which, const void *keys, size_t n, size_t room
 	if (n < room)
 		n = room;
 	if (which == TABLE_QUAD)
-		return lines_for(n, LOAD_HALVES, 1, which);
+		return lines_for(n, LOAD_TAGS, 1, which);
 	words = lines_for(n, LOAD_WORDS, 1, which);
 	halves = lines_for(n, LOAD_HALVES, EXACT_HALVES_MIN, which);
 	return words < halves ? words : halves;
@@ -77,13 +83,6 @@ static __u64 *line_entry(const struct pool *pool, const struct table *t, uint32_
 	return &table_line(pool, t, first + entry / 4)->word[entry % 4 * 2];
 }
 
-static void find_row(struct element *e, uint32_t size, uint32_t home_hash, uint32_t spare_hash)
-{
-	e->line[0] = exact_pick(home_hash, size);
-	for (uint32_t i = 0; i < EXACT_PROBES; i++)
-		e->line[1 + i] = size + exact_pick_spare(spare_hash, size) + i;
-}
-
 static struct element make_element(const struct table *t, const uint32_t *word)
 {
 	struct element e = { 0 };
@@ -95,13 +94,20 @@ static struct element make_element(const struct table *t, const uint32_t *word)
 		e.half = exact_tag(hash);
 		e.upper = (uint64_t)word[0] << 32 | word[1];
 		e.lower = (uint64_t)word[2] << 32 | word[3];
-		find_row(&e, t->size, hash >> 32, hash);
+		e.home = exact_pick(hash >> 32, t->size);
 	} else {
 		e.hash = exact_hash_word(word[0], t->seed);
 		e.half = e.hash & 0xffff;
-		find_row(&e, t->size, e.hash, e.hash);
+		e.home = exact_pick(e.hash, t->size);
 	}
+	e.spare = t->size + exact_pick_spare(e.hash, t->size);
 	return e;
+}
+
+/* Line `step` of the row in which an element may be: its home line, then spare ones. */
+static uint32_t row_line(const struct element *e, unsigned int step)
+{
+	return step ? e->spare + step - 1 : e->home;
 }
 
 /* Are the lanes of this line of an element's row half words? */
@@ -127,11 +133,11 @@ static bool is_flag(const struct table *t, const struct element *e)
 /* The lane the element has in line `step` of its row, or -1. */
 static int find_lane(const struct pool *pool, const struct table *t, const struct element *e, unsigned int step)
 {
-	uint64_t found = scan(t, table_line(pool, t, e->line[step]), step, e);
+	uint64_t found = scan(t, table_line(pool, t, row_line(e, step)), step, e);
 	int bit = found ? __builtin_ctzll(found) : -1;
 
 	if (found && t->kind == EXACT_TAGS) {
-		const __u64 *entry = line_entry(pool, t, e->line[step], bit);
+		const __u64 *entry = line_entry(pool, t, row_line(e, step), bit);
 
 		if (entry[0] != e->upper || entry[1] != e->lower)
 			return -1;
@@ -141,13 +147,13 @@ static int find_lane(const struct pool *pool, const struct table *t, const struc
 
 static bool row_ends(const struct pool *pool, const struct table *t, const struct element *e, unsigned int step)
 {
-	return step == EXACT_PROBES || !(table_line(pool, t, e->line[step])->word[7] & EXACT_MORE);
+	return step == EXACT_PROBES || !(table_line(pool, t, row_line(e, step))->word[7] & EXACT_MORE);
 }
 
 static bool is_in(const struct pool *pool, const struct table *t, const struct element *e)
 {
 	if (is_flag(t, e))
-		return table_line(pool, t, e->line[0])->word[7] & EXACT_ZERO;
+		return table_line(pool, t, e->home)->word[7] & EXACT_ZERO;
 	for (unsigned int step = 0;; step++) {
 		if (find_lane(pool, t, e, step) >= 0)
 			return true;
@@ -197,52 +203,64 @@ static unsigned int choose_lane(uint64_t empty, const struct element *e)
 	return __builtin_ctzll(upper ? upper : empty);
 }
 
-/* Is there a lane for it? One line never has the same tag twice: readers look at one entry a line. */
-static bool put(const struct pool *pool, const struct table *t, const struct element *e, unsigned int step)
+/* One line never has the same tag twice: readers look at one entry a line. */
+static bool has_place(const struct pool *pool, const struct table *t, const struct element *e, unsigned int step)
 {
-	struct line *line = table_line(pool, t, e->line[step]);
-	uint64_t empty = scan(t, line, step, NULL);
-	unsigned int bit;
+	const struct line *line = table_line(pool, t, row_line(e, step));
 
-	if (!empty || (t->kind == EXACT_TAGS && scan(t, line, step, e)))
-		return false;
-	bit = choose_lane(empty, e);
+	return scan(t, line, step, NULL) && !(t->kind == EXACT_TAGS && scan(t, line, step, e));
+}
+
+static void put(const struct pool *pool, const struct table *t, const struct element *e, unsigned int step)
+{
+	struct line *line = table_line(pool, t, row_line(e, step));
+	unsigned int bit = choose_lane(scan(t, line, step, NULL), e);
+
 	if (t->kind == EXACT_TAGS) {
-		__u64 *entry = line_entry(pool, t, e->line[step], bit);
+		__u64 *entry = line_entry(pool, t, row_line(e, step), bit);
 
 		EXACT_STORE(&entry[0], e->upper);
 		EXACT_STORE(&entry[1], e->lower);
 	}
 	set_lane(t, line, step, bit, has_halves(t, step) ? e->half : e->hash);
-	return true;
+}
+
+/* The lines before line `step` of its row know of one value more, or one less. */
+static void count(const struct pool *pool, const struct table *t, const struct element *e, unsigned int step, bool more)
+{
+	for (unsigned int i = 0; i < step; i++) {
+		__u64 *word = &table_line(pool, t, row_line(e, i))->word[7];
+		uint64_t now = *word & EXACT_MORE;
+
+		if (now != EXACT_MORE && (more || now))
+			set_bits(word, EXACT_MORE, more ? now + EXACT_MORE_ONE : now - EXACT_MORE_ONE);
+	}
 }
 
 int exact_add(const struct pool *pool, const struct table *t, enum set_table which, const void *key)
 {
 	struct element e = make_element(t, key);
-	struct line *line = table_line(pool, t, e.line[0]);
+	unsigned int step = 0;
 
 	(void)which;
 	if (is_in(pool, t, &e))
 		return 0;
 	if (is_flag(t, &e)) {
-		set_bits(&line->word[7], EXACT_ZERO, EXACT_ZERO);
+		set_bits(&table_line(pool, t, e.home)->word[7], EXACT_ZERO, EXACT_ZERO);
 		return 1;
 	}
-	for (unsigned int step = 0; step <= EXACT_PROBES; step++) {
-		if (put(pool, t, &e, step))
-			return 1;
-		line = table_line(pool, t, e.line[step]);
-		if (step < EXACT_PROBES && !(line->word[7] & EXACT_MORE))
-			set_bits(&line->word[7], EXACT_MORE, EXACT_MORE);
-	}
-	return -ENOSPC;
+	while (!has_place(pool, t, &e, step))
+		if (++step > EXACT_PROBES)
+			return -ENOSPC;
+	count(pool, t, &e, step, true);
+	put(pool, t, &e, step);
+	return 1;
 }
 
 int exact_del(const struct pool *pool, const struct table *t, enum set_table which, const void *key)
 {
 	struct element e = make_element(t, key);
-	struct line *line = table_line(pool, t, e.line[0]);
+	struct line *line = table_line(pool, t, e.home);
 	int bit, done = 0;
 
 	(void)which;
@@ -253,9 +271,10 @@ int exact_del(const struct pool *pool, const struct table *t, enum set_table whi
 		return 1;
 	}
 	for (unsigned int step = 0;; step++) {
-		line = table_line(pool, t, e.line[step]);
+		line = table_line(pool, t, row_line(&e, step));
 		while ((bit = find_lane(pool, t, &e, step)) >= 0) {
 			set_lane(t, line, step, bit, 0);
+			count(pool, t, &e, step, false);
 			done = 1;
 		}
 		if (row_ends(pool, t, &e, step))
@@ -267,9 +286,11 @@ static int fill(const struct pool *pool, const struct table *t, enum set_table w
 {
 	size_t bytes = which == TABLE_QUAD ? sizeof(struct set_quad_key) : sizeof(struct set_word_key);
 
+	const char *key = keys;
+
 	memset(table_line(pool, t, 0), 0, t->lines * sizeof(struct line));
-	for (size_t i = 0; i < n; i++)
-		if (exact_add(pool, t, which, (const char *)keys + i * bytes) < 0)
+	for (size_t i = 0; i < n; i++, key += bytes)
+		if (exact_add(pool, t, which, key) < 0)
 			return -ENOSPC;
 	return 0;
 }

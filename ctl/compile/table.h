@@ -27,7 +27,8 @@ struct pool {
 /* Lines of a region for these keys, with room for about an eighth more, and for at least `room` keys. */
 size_t table_lines(enum set_table which, const void *keys, size_t n, size_t room);
 /*
- * Fills the region t->first, t->lines and the rest of *t. Keys in any order, also twice.
+ * Fills the region t->first, t->lines and the rest of *t. Keys in any order, also twice. t->seed: what the caller drew
+ * at random, or 0; it may become another one.
  * -ENOSPC: the region is too small. -ENOMEM.
  */
 int table_build(const struct pool *pool, struct table *t, enum set_table which, const void *keys, size_t n);
