@@ -432,7 +432,8 @@ struct filter_head {
 	__u8 fragments;        /* enum verdict; see fragments_judged */
 	__u8 fragments_judged; /* 1: rules first, `fragments` where none decides; 0: `fragments` at once */
 	__u8 flags;            /* FILTER_* */
-	__u16 n_pool_lookups;  /* how many of them are of sets in the pool */
+	__u8 n_pool_lookups;   /* how many of them are of sets in the pool */
+	__u8 pad;
 };
 
 /* Which filter a device has. Slot: binding_slot(). An empty slot has ifindex 0. */

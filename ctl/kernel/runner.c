@@ -26,8 +26,9 @@ struct runner {
 	struct memory memory;
 	struct capacity capacity;
 	int outer[SET_MAP_MAX];
-	bool own_sets;    /* false: those of a running instance */
-	uint32_t counted; /* counters that any policy so far may have used */
+	bool own_sets;                    /* false: those of a running instance */
+	struct set_head heads[SET_SLOTS]; /* where the tables of own sets are */
+	uint32_t counted;                 /* counters that any policy so far may have used */
 	int program[HOOK_MAX];
 };
 
@@ -135,8 +136,9 @@ void runner_close(struct runner *runner)
 
 /* The tables of all sets in the pool from its start, and programs with room for them. */
 static int load_tables(struct runner *runner, const struct policy *policy, const struct set_image *elements,
-		       struct set_head *heads, struct diag *diag)
+		       struct diag *diag)
 {
+	struct set_head *heads = runner->heads;
 	struct regions regions = { 0 };
 	struct pool pool;
 	int r = 0;
@@ -183,9 +185,8 @@ static int load_kernel_sets(struct runner *runner, const struct policy *policy, 
 	return r;
 }
 
-/* heads: per set, where its tables are. */
 static int runner_load_sets(struct runner *runner, const struct policy *policy, const struct device_env *devices,
-			    struct set_head *heads, struct diag *diag)
+			    struct diag *diag)
 {
 	struct set_image *elements = calloc(policy->n_sets + 1, sizeof(*elements));
 	int r = elements ? 0 : diag_oom(diag);
@@ -200,7 +201,7 @@ static int runner_load_sets(struct runner *runner, const struct policy *policy, 
 			r = set_fits(set, &elements[i], diag);
 	}
 	if (r == 0)
-		r = load_tables(runner, policy, elements, heads, diag);
+		r = load_tables(runner, policy, elements, diag);
 	if (r == 0)
 		r = load_kernel_sets(runner, policy, elements, diag);
 	for (size_t i = 0; elements && i < policy->n_sets; i++)
@@ -231,40 +232,26 @@ int runner_load(struct runner *runner, const struct policy *policy, const struct
 		const struct image *image, struct diag *diag)
 {
 	uint32_t counters = counters_in_use(image, policy);
-	struct set_head *heads;
-	struct control *control;
 	unsigned int half;
 	int r = 0;
 
 	if (image->n_nodes > runner->memory.capacity.n_nodes || image->n_refs > runner->memory.capacity.n_refs ||
 	    counters > runner->memory.capacity.n_counters)
 		return -E2BIG;
-	heads = calloc(policy->n_sets + 1, sizeof(*heads));
-	if (!heads)
-		return diag_oom(diag);
 	if (runner->own_sets)
-		r = runner_load_sets(runner, policy, devices, heads, diag);
-	if (r) {
-		free(heads);
+		r = runner_load_sets(runner, policy, devices, diag);
+	if (r)
 		return r;
-	}
 	if (counters > runner->counted)
 		runner->counted = counters;
 	r = counters_clear(bpf_map__fd(runner->bpf->maps.counters), NULL, runner->counted);
-	if (r) {
-		free(heads);
+	if (r)
 		return diag_errno(diag, -r, "cannot clear counters");
-	}
-	control = runner->memory.control;
-	half = (control->generation + 1) & 1;
+	half = (runner->memory.control->generation + 1) & 1;
 	memory_write_half(&runner->memory, half, image);
-	if (runner->own_sets)
-		memcpy(memory_head(&runner->memory, half)->set, heads, policy->n_sets * sizeof(*heads));
-	else /* where the running generation has them */
-		memcpy(memory_head(&runner->memory, half)->set, memory_head(&runner->memory, half + 1)->set,
-		       sizeof(image->head->set));
-	free(heads);
-	__atomic_store_n(&control->generation, control->generation + 1, __ATOMIC_RELEASE);
+	memcpy(memory_head(&runner->memory, half)->set,
+	       runner->own_sets ? runner->heads : memory_head(&runner->memory, half + 1)->set, sizeof(runner->heads));
+	__atomic_store_n(&runner->memory.control->generation, runner->memory.control->generation + 1, __ATOMIC_RELEASE);
 	return 0;
 }
 
