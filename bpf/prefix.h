@@ -60,34 +60,25 @@ static __always_inline int prefix_walk(const struct table *t, __u32 slot, __u64 
 	return -1;
 }
 
-static __always_inline int prefix_find_slot(const struct table *t, __u32 slot, __u64 hi, __u64 lo, int depths)
-{
-	const struct line *line = prefix_line(t, PREFIX_SLOTS + (slot >> 1));
+/* Where a value goes into a table: its slot, and what of it is behind the slot's bits. */
+struct prefix_way {
+	__u64 hi, lo;
+	__u32 slot;
+};
 
-	if (!line)
-		return -1;
-	return prefix_walk(t, ((const __u32 *)line)[slot & 15], hi, lo, depths);
-}
-
-/* 1 in the set, 0 not, -1 the table leaves the pool */
-static __always_inline int prefix_find_word(const struct table *t, __u32 word)
+static __always_inline struct prefix_way prefix_way_word(const struct table *t, __u32 word)
 {
 	__u64 hi = (__u64)word << 32;
 	__u32 bits = t->bits & 31;
 
-	if (!t->first)
-		return 0;
-	return prefix_find_slot(t, hi >> 32 >> (32 - bits), hi << bits, 0, PREFIX_DEPTHS_WORD);
+	return (struct prefix_way){ .hi = hi << bits, .slot = hi >> 32 >> (32 - bits) };
 }
 
-/* The same. */
-static __always_inline int prefix_find_quad(const struct table *t, const __u32 word[4])
+static __always_inline struct prefix_way prefix_way_quad(const struct table *t, const __u32 word[4])
 {
 	__u64 hi = ((__u64)word[0] << 32 | word[1]) ^ PREFIX_FLIP, lo = (__u64)word[2] << 32 | word[3];
 	__u32 bits = t->bits & 31, lead = hi >> 61, slot;
 
-	if (!t->first)
-		return 0;
 	hi = hi << PREFIX_LEAD | lo >> (64 - PREFIX_LEAD);
 	lo <<= PREFIX_LEAD;
 	if (lead) {
@@ -97,5 +88,34 @@ static __always_inline int prefix_find_quad(const struct table *t, const __u32 w
 		hi = hi << bits | lo >> 1 >> (63 - bits);
 		lo <<= bits;
 	}
-	return prefix_find_slot(t, slot, hi, lo, PREFIX_DEPTHS);
+	return (struct prefix_way){ .hi = hi, .lo = lo, .slot = slot };
+}
+
+/* 1 in the set, 0 not, -1 the table leaves the pool */
+static __always_inline int prefix_find(const struct table *t, const struct prefix_way *way, int depths)
+{
+	const struct line *line;
+
+	if (!t->first)
+		return 0;
+	line = prefix_line(t, PREFIX_SLOTS + (way->slot >> 1));
+	if (!line)
+		return -1;
+	return prefix_walk(t, ((const __u32 *)line)[way->slot & 15], way->hi, way->lo, depths);
+}
+
+/* The same. */
+static __always_inline int prefix_find_word(const struct table *t, __u32 word)
+{
+	struct prefix_way way = prefix_way_word(t, word);
+
+	return prefix_find(t, &way, PREFIX_DEPTHS_WORD);
+}
+
+/* The same. */
+static __always_inline int prefix_find_quad(const struct table *t, const __u32 word[4])
+{
+	struct prefix_way way = prefix_way_quad(t, word);
+
+	return prefix_find(t, &way, PREFIX_DEPTHS);
 }
