@@ -13,7 +13,7 @@ MULTIARCH := $(shell gcc -print-multiarch 2>/dev/null)
 
 WARN    := -Wall -Wextra -Werror
 CFLAGS  ?= -O2 -g
-LIBS    := -lxdp -lbpf -lnl-route-3 -lnl-3 -ljansson -lpcap -lelf -lz -lm
+LIBS    := -lxdp -lbpf -lnl-route-3 -lnl-3 -ljansson -lelf -lz -lm
 CPPFLAGS_ALL := -D_GNU_SOURCE -DWEIR_VERSION='"$(VERSION)"' -I$(B) -I/usr/include/libnl3
 CFLAGS_ALL   := -std=gnu11 $(WARN) -Wmissing-prototypes -Wstrict-prototypes $(CFLAGS)
 BPF_CFLAGS   := -O2 -g -target bpf -mcpu=v3 -D__bpf__ $(WARN) -Wno-unused-function -I/usr/include/$(MULTIARCH)
@@ -29,8 +29,9 @@ endif
 LIB_DIRS  := lang compile kernel out
 LIB_SRC   := $(wildcard $(LIB_DIRS:%=ctl/%/*.c))
 CMD_SRC   := $(wildcard ctl/*.c ctl/cmd/*.c)
-TEST_SRC  := $(wildcard ctl/tests/t-*.c)
-THELP_SRC := $(filter-out $(TEST_SRC),$(wildcard ctl/tests/*.c))
+TEST_BPF  := $(wildcard ctl/tests/*.bpf.c)
+TEST_SRC  := $(filter-out $(TEST_BPF),$(wildcard ctl/tests/t-*.c))
+THELP_SRC := $(filter-out $(TEST_SRC) $(TEST_BPF),$(wildcard ctl/tests/*.c))
 FUZZ_SRC  := $(wildcard ctl/fuzz/*.c)
 BPF_ENTRY := $(wildcard bpf/*.bpf.c)
 BPF_WEIR  := $(filter-out bpf/probe.bpf.c,$(BPF_ENTRY))
@@ -40,6 +41,7 @@ CMD_OBJ   := $(CMD_SRC:%.c=$(B)/%.o)
 THELP_OBJ := $(THELP_SRC:%.c=$(B)/%.o)
 TESTS     := $(TEST_SRC:ctl/tests/%.c=$(B)/tests/%)
 SKELS     := $(B)/weir.skel.h $(B)/probe.skel.h
+TEST_SKEL := $(TEST_BPF:ctl/tests/%.bpf.c=$(B)/tests/%.skel.h)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -85,7 +87,19 @@ $(B)/weir: $(CMD_OBJ) $(B)/libweir.a
 	$(say) LINK $@
 	$(Q)$(CC) $(CFLAGS) $(SAN) -o $@ $(CMD_OBJ) $(B)/libweir.a $(LIBS)
 
-# ---- tests ----
+# ---- tests; t-NAME-bpf.c runs the program NAME.bpf.c ----
+
+$(B)/ctl/tests/%.bpf.o: ctl/tests/%.bpf.c
+	@mkdir -p $(@D)
+	$(say) BPF $<
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
+
+$(TEST_SKEL): $(B)/tests/%.skel.h: $(B)/ctl/tests/%.bpf.o
+	@mkdir -p $(@D)
+	$(say) SKEL $@
+	$(Q)$(BPFTOOL) gen skeleton $< name $(subst -,_,$*)_bpf > $@
+
+$(TEST_SRC:%.c=$(B)/%.o): | $(TEST_SKEL)
 
 $(B)/tests/%: $(B)/ctl/tests/%.o $(THELP_OBJ) $(B)/libweir.a
 	@mkdir -p $(@D)

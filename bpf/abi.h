@@ -12,7 +12,7 @@
 #endif
 
 /* Rises with every change of a layout below; a pinned instance of another version is refused. */
-#define WEIR_ABI_VERSION 1
+#define WEIR_ABI_VERSION 2
 #define WEIR_ABI_MAGIC   0x72696577 /* "weir" as the bytes of a little-endian word */
 
 enum hook { HOOK_XDP, HOOK_TC_INGRESS, HOOK_TC_EGRESS, HOOK_MAX };
@@ -204,7 +204,8 @@ struct node_fork {
 #define REF_BUCKET     2u
 
 /* Forks that one search may ask: the compiler stays below. */
-#define SEARCH_FORKS 32
+#define SEARCH_FORKS 24
+#define SEARCH_LISTS 32 /* lists that it may leave for later, a power of two */
 
 /* A bijection of 64 bits that spreads (after M. Stafford's mixers). */
 static inline __attribute__((always_inline)) __u64 node_mix(__u64 h)
@@ -239,14 +240,15 @@ static inline __attribute__((always_inline)) __u32 node_bucket(__u64 hash, __u32
 
 /* Rules that one packet may be compared with one by one, and eager rules that it may meet. */
 #define LISTS_MAX (1u << 20)
-/* Rules of one search that wait for their programs: LIST_INLINE a fork. */
-#define PROGRAMS_MAX (SEARCH_FORKS * 4)
+/* Rules of one search that wait for their programs: LIST_INLINE a fork at most. */
+#define PROGRAMS_MAX 128 /* a power of two */
 /* Nodes on the longest way through one program. */
-#define PROGRAM_MAX 256
+#define PROGRAM_MAX 200
 
 /*
- * A set is an instance number: the same slot of the five outer maps holds its inner maps. Which of
- * them are filled depends on the element type.
+ * A set is a slot: tables in the pool (struct set_head) where it has one type and nothing to remember about
+ * its elements; else kernel maps, which are at the same slot of the five outer maps. Which of them are
+ * filled depends on the element type.
  */
 enum set_map {
 	SET_WORD,     /* hash: one word (IPv4 address, port, protocol, interface, ...) */
@@ -269,6 +271,13 @@ struct set_word_lpm_key {
 	__u32 word_be;
 };
 
+/* The same in the kernel's trie: its key is 4 bytes longer, so that the value behind it is aligned. */
+struct set_word_trie_key {
+	__u32 prefix_len;
+	__u32 word_be;
+	__u32 pad;
+};
+
 struct set_quad_key {
 	__u32 word[4];
 };
@@ -280,6 +289,16 @@ struct set_quad_lpm_key {
 
 struct set_tuple_key {
 	__u32 word[TUPLE_WORDS]; /* unused words zero */
+};
+
+/* What the kernel maps hold of an element. */
+struct set_value {
+	__u64 expires_ns; /* CLOCK_BOOTTIME; an element past it is not there any more; 0: never */
+	__u64 timeout_ns; /* what it was given, for lists; 0: none */
+	__u64 packets;    /* that found it, in sets that count; each lookup of a packet counts */
+	__u64 bytes;
+	__u32 prefix_len; /* of an element of a trie: its own */
+	__u32 pad;
 };
 
 /*
@@ -305,12 +324,188 @@ struct table {
 	__u32 size;  /* what it means is the kind's */
 	__u8 kind;   /* the same */
 	__u8 bits;   /* the same */
-	__u16 pad;
+	__u16 seed;  /* of the hash, where the kind has one */
 };
 
 struct set_head {
 	struct table table[SET_TABLE_MAX];
 };
+
+/*
+ * Tables of exact values. The hash of a value names its home line; where that is full, the value goes to one of
+ * EXACT_PROBES spare lines in a row. struct table: size is the number of home lines, exact_spare(size) spare
+ * ones follow, kind is enum exact_kind, bits is 0.
+ *
+ *   TABLE_WORD    home lines, spare lines
+ *   TABLE_QUAD    home lines, spare lines, then for each of them, in the same order, 8 lines of entries
+ *
+ * A line has lanes of 16 or 32 bits; 0 is an empty one. Lane n of word i begins at bit n * width. The highest lane of
+ * word 7 is no lane: it has EXACT_ZERO and EXACT_MORE. Lanes of TABLE_WORD hold hashes (32 bits), which are values in another
+ * order, so that a lane decides. In a home line of EXACT_HALVES the lower half of the hash is enough: with 65536 lines or
+ * more, no two values of a line have the same. A lane that would be 0 is the flag EXACT_ZERO of its home line instead.
+ * Lanes of TABLE_QUAD are tags, no two the same in a line; the value of lane n of word i is entry 8 * n + i, four words.
+ *
+ * Values never move and appear by one store: first EXACT_MORE of the lines before, then the entry, if any, then the lane.
+ * What a writer leaves that was killed is a count that is too high: one line is read for nothing.
+ */
+enum exact_kind {
+	EXACT_WORDS = 1, /* TABLE_WORD: 15 lanes of 32 bits */
+	EXACT_HALVES,    /* TABLE_WORD: 31 lanes of 16 bits in home lines, 15 of 32 bits in spare lines */
+	EXACT_TAGS,      /* TABLE_QUAD: 31 lanes of 16 bits */
+};
+
+#define EXACT_ZERO        (1ull << 63)      /* in word 7: the value whose lane would be 0 is in the set */
+#define EXACT_MORE        (0x3fffull << 48) /* in word 7: how many values went on to the next line of their row */
+#define EXACT_MORE_ONE    (1ull << 48)      /* the count's lowest bit; at its highest it counts no more, and stays */
+#define EXACT_PROBES      3
+#define EXACT_SPARE       16                    /* home lines that have a spare line more */
+#define EXACT_ENTRY_LINES 8                     /* of TABLE_QUAD, for each line of tags */
+#define EXACT_HALVES_MIN  65536                 /* home lines */
+#define EXACT_ONES_HALF   0x0001000100010001ull /* 1 in each lane */
+#define EXACT_ONES_WORD   0x0000000100000001ull
+#define EXACT_LOW_HALF    0x7fff7fff7fff7fffull /* each lane but its highest bit */
+#define EXACT_LOW_WORD    0x7fffffff7fffffffull
+#define EXACT_LANES_HALF  0x7f00ff00ff00ff00ull /* all that exact_scan_half() can say */
+#define EXACT_LANES_WORD  0x7f000000ff000000ull /* all that exact_scan_word() can say */
+
+/* Spare lines of a table. */
+static inline __attribute__((always_inline)) __u32 exact_spare(__u32 size)
+{
+	return size / EXACT_SPARE + EXACT_PROBES;
+}
+
+/* A number below n, by the upper bits of the hash. */
+static inline __attribute__((always_inline)) __u32 exact_pick(__u32 hash, __u32 n)
+{
+	return (__u64)hash * n >> 32;
+}
+
+/* One to one: no two words have the same hash. The seed keeps secret which words share a line. */
+static inline __attribute__((always_inline)) __u32 exact_hash_word(__u32 word, __u16 seed)
+{
+	word ^= seed * 0x9e3779b1u;
+	word = (word ^ word >> 16) * 0x7feb352du;
+	return (word ^ word >> 15) * 0x846ca68bu;
+}
+
+/* Home line by the upper half; spare line by the lower half, tag by its lower bits. */
+static inline __attribute__((always_inline)) __u64 exact_hash_quad(const __u32 *word, __u16 seed)
+{
+	__u64 hash = seed * 0x9e3779b97f4a7c15u;
+
+	hash = (hash ^ (__u64)word[0] << 32 ^ word[1]) * 0xbf58476d1ce4e5b9u;
+	hash = (hash ^ hash >> 32 ^ (__u64)word[2] << 32 ^ word[3]) * 0x94d049bb133111ebu;
+	return (hash ^ hash >> 32) * 0xd6e8feb86659fd93u;
+}
+
+/* First of the spare lines of a value, counted from the first of all: hash is that of a word, or the lower half. */
+static inline __attribute__((always_inline)) __u32 exact_pick_spare(__u32 hash, __u32 size)
+{
+	return exact_pick(hash * 0x9e3779b1u, exact_spare(size) - (EXACT_PROBES - 1));
+}
+
+/* 1 ... 65535: a lane of 0 is an empty one. */
+static inline __attribute__((always_inline)) __u32 exact_tag(__u64 hash)
+{
+	return ((hash & 0xffff) * 0xffff >> 16) + 1;
+}
+
+/* The highest bit of a lane is 0 where the word's lane is the pattern's. `low`: all bits of each lane but the highest. */
+static inline __attribute__((always_inline)) __u64 exact_differ(__u64 word, __u64 pattern, __u64 low)
+{
+	word ^= pattern;
+	return ((word & low) + low) | word;
+}
+
+/*
+ * Which lanes are the pattern's? Bit 16 * n + 8 + i, or 32 * n + 24 + i, for lane n of word i. No branches: few paths for
+ * the verifier, nothing to mispredict.
+ */
+static inline __attribute__((always_inline)) __u64 exact_scan(const struct line *line, __u64 pattern, __u64 low)
+{
+	__u64 differ = 0;
+
+	for (int i = 0; i < 8; i++)
+		differ = differ >> 1 | (exact_differ(line->word[i], pattern, low) & ~low);
+	return ~differ;
+}
+
+static inline __attribute__((always_inline)) __u64 exact_scan_half(const struct line *line, __u32 lane)
+{
+	return exact_scan(line, lane * EXACT_ONES_HALF, EXACT_LOW_HALF) & EXACT_LANES_HALF;
+}
+
+static inline __attribute__((always_inline)) __u64 exact_scan_word(const struct line *line, __u32 lane)
+{
+	return exact_scan(line, lane * EXACT_ONES_WORD, EXACT_LOW_WORD) & EXACT_LANES_WORD;
+}
+
+/*
+ * Tables of prefixes: a tree that holds just the elements, six bits a level, so that the table is the whole truth about
+ * itself. Nothing else is needed to list it or to edit it. Addresses are 128 bits from the top: hi, lo. A word is the
+ * upper half of hi and has no lead bits. A quad is turned by PREFIX_FLIP, which makes 2000::/3, where nearly all
+ * addresses are, begin with three lead bits of zero. Region, in words of 64 bits counted from its first line:
+ *
+ *   0             struct prefix_head, which packets do not read
+ *   PREFIX_SLOTS  slots, 32 bits each: 2^bits by the bits behind the lead where that is zero; behind them, if there are
+ *                 lead bits, 2^lead more by the lead alone. A slot is the word of its root node, or 0, and has
+ *                 PREFIX_COVERED if an element as long as the slot's bits, or shorter, holds all of the slot
+ *   then          those short elements, one bit each. Number of a bit whose lead is all there and zero:
+ *                 1 << length - lead | bits of the prefix; of another one: (2 << bits) + (1 << length | bits)
+ *   then          nodes and leaves; from the end of the region down records of retired blocks
+ *
+ * A node or leaf at depth d knows the lengths d to d + 5: bit 1 << length - d | bits of the prefix behind d. A leaf is
+ * just these 64 bits, a node has children too, by the six bits behind d. Both kinds of children lie around its base,
+ * without gaps, in the order of their bits: nodes from base on, leaves from base - 1 down. A node skips levels that
+ * have neither elements nor branches; its depth is behind them.
+ *
+ * An edit sets or clears one bit of `internal`, or makes a new root node and all that differs below it, and stores the
+ * slot. Nothing else of a node ever changes. Replaced blocks are retired: used again when no packet can read them.
+ * struct table: bits; size and kind are 0.
+ */
+#define PREFIX_SLOTS       72          /* word; sizeof(struct prefix_head) */
+#define PREFIX_COVERED     0x80000000u /* in a slot */
+#define PREFIX_LEAD        3           /* lead bits of a quad */
+#define PREFIX_FLIP        (1ull << 61)
+#define PREFIX_STRIDE      6  /* bits of a level */
+#define PREFIX_SKIP_MAX    24 /* bits that a node can skip */
+#define PREFIX_DEPTHS      21 /* nodes from a slot down, at most */
+#define PREFIX_DEPTHS_WORD 6  /* the same, of a table of words: it has at least one bit of slots */
+#define PREFIX_CLASSES     128
+
+struct prefix_node {
+	__u64 internal; /* elements that end here */
+	__u64 nodes;    /* bit v: a child node for the value v */
+	__u64 leaves;   /* bit v: a leaf */
+	__u32 base;     /* word of the first child node, a multiple of 4; the first leaf is before it */
+	__u32 skip;     /* number of bits skipped << 24 | the bits */
+};
+
+/* The allocator's; class c is a block of c words, or from 65 on one of (c - 64) * 4 words that begins like a node. */
+struct prefix_head {
+	__u32 used;    /* first word that was never in a block */
+	__u32 retired; /* records at the end of the region: class << 32 | word of the block */
+	__u32 mending; /* number of the short element whose slots are being written; after a kill the next edit goes on */
+	__u32 pad[13];
+	__u32 free[PREFIX_CLASSES]; /* class - 1: first free block; its first word is the next one, or 0 */
+};
+
+/* What in `internal` holds an address whose bits from the node's depth on are these. */
+static inline __attribute__((always_inline)) __u64 prefix_holders(__u64 bits)
+{
+	__u32 v = bits >> 58;
+
+	return 1ull << (32 | v >> 1) | 1ull << (16 | v >> 2) | 1ull << (8 | v >> 3) | 1ull << (4 | v >> 4) |
+	       1ull << (2 | v >> 5) | 2;
+}
+
+/* How many of the bits are set: BPF has no instruction for it. */
+static inline __attribute__((always_inline)) __u32 prefix_count(__u64 bits)
+{
+	bits -= bits >> 1 & 0x5555555555555555ull;
+	bits = (bits & 0x3333333333333333ull) + (bits >> 2 & 0x3333333333333333ull);
+	return ((bits + (bits >> 4)) & 0x0f0f0f0f0f0f0f0full) * 0x0101010101010101ull >> 56;
+}
 
 /* How a packet is looked up in a set before the walk: lookup n of a filter decides bit n of KEY_SETS. */
 enum lookup_kind {
@@ -326,11 +521,16 @@ struct lookup {
 	__u8 count; /* words of a tuple */
 	__u16 slot; /* below SET_SLOTS */
 	__u32 mask;
-	__u32 shift;
+	__u16 shift;
+	__u16 flags;              /* LOOKUP_* */
 	__u8 word[TUPLE_WORDS];   /* enum key_word */
 	__u8 wshift[TUPLE_WORDS]; /* of a tuple: right shift of each word */
 	__u32 wmask[TUPLE_WORDS]; /* of a tuple: mask of each word, before the shift */
 };
+
+#define LOOKUP_KERNEL  (1u << 0) /* the set is in kernel maps, not in the pool */
+#define LOOKUP_EXPIRES (1u << 1) /* its elements may have expired */
+#define LOOKUP_COUNTS  (1u << 2) /* its elements count packets */
 
 /* Which index of a filter judges a packet. */
 enum family { FAMILY_IPV4, FAMILY_IPV6, FAMILY_OTHER, FAMILY_MAX };
@@ -346,14 +546,14 @@ struct filter_head {
 	__u32 root[FAMILY_MAX];  /* a reference; 0: there are no rules */
 	__u32 eager[FAMILY_MAX]; /* the same for eager rules */
 	__u32 counters; /* first of REASON_MAX counters, one a reason */
-	__u32 lookups;  /* first lookup */
+	__u32 lookups;  /* first lookup; those of sets in the pool come first */
 	__u16 n_lookups;
 	__u8 malformed;        /* enum verdict */
 	__u8 fragments;        /* enum verdict; see fragments_judged */
 	__u8 fragments_judged; /* 1: rules first, `fragments` where none decides; 0: `fragments` at once */
 	__u8 flags;            /* FILTER_* */
 	__u8 fallback;         /* enum verdict, where no rule decides */
-	__u8 pad;
+	__u8 n_pool_lookups;   /* how many lookups are of sets in the pool */
 };
 
 /* Which filter a device has. Slot: binding_slot(). An empty slot has ifindex 0. */
@@ -401,6 +601,8 @@ struct control {
 	__u32 n_counters;
 	__u32 n_manifest; /* bytes of one half of the manifest */
 	__u64 programs;   /* hash of the BPF object that was loaded: another one replaces the programs */
+	__u32 n_lines;    /* lines of the pool */
+	__u32 pad;
 };
 
 struct counter {
@@ -449,8 +651,11 @@ _Static_assert(sizeof(struct lookup) == 108, "lookup");
 _Static_assert(sizeof(struct line) == 64, "line");
 _Static_assert(sizeof(struct set_head) == 64, "set_head");
 _Static_assert(sizeof(struct filter_head) == 40, "filter_head");
+_Static_assert(sizeof(struct prefix_node) == 32, "prefix_node");
+_Static_assert(sizeof(struct prefix_head) == PREFIX_SLOTS * 8, "prefix_head");
 _Static_assert(sizeof(struct binding) == 8, "binding");
 _Static_assert(sizeof(struct tables_head) % 8 == 0, "what follows the head is aligned");
-_Static_assert(sizeof(struct control) == 48, "control");
+_Static_assert(sizeof(struct control) == 56, "control");
+_Static_assert(sizeof(struct set_value) == 40, "set_value");
 _Static_assert((int)KEY_WORDS <= (int)KEY_MAX, "key words");
 _Static_assert(sizeof(struct event) % 8 == 0, "event");

@@ -131,7 +131,7 @@ static long classify_lists_step(__u32 i, void *unused)
 	(void)unused;
 	if (!classify_memory(&s, &half) || !s->n_found)
 		return 1;
-	number = search_ref(half, s->found[s->next_found & (SEARCH_FORKS - 1)]++) & REF_NUMBER;
+	number = search_ref(half, s->found[s->next_found & (SEARCH_LISTS - 1)]++) & REF_NUMBER;
 	if (!number || number > s->best) /* lists are sorted */
 		return ++s->next_found >= s->n_found;
 	s->steps++;

@@ -32,7 +32,7 @@ static __always_inline void filter_judge(struct scratch *s, const struct tables_
 		s->reason = REASON_FRAGMENT;
 		return;
 	}
-	sets_find_all(filter);
+	sets_find_all(s, t, filter);
 	if (s->done)
 		return;
 	classify(s, t, filter);

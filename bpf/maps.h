@@ -61,9 +61,10 @@ struct {
 } counter_base __weak SEC(".maps");
 
 /*
- * The sets: slot -> inner map, one outer map a key shape. Writer: apply and `set` (new inner maps go to a
- * free slot, the slot is named by the next generation and emptied once no packet reads it; single
- * elements change in place). Reader: packets. An inner map that is full refuses the new element (E2BIG).
+ * Sets that are not in the pool (concatenations, timeouts, counters): slot -> inner map, one outer map a key
+ * shape. Writer: apply and `set` (new inner maps go to a free slot, the slot is named by the next generation
+ * and emptied once no packet reads it; single elements change in place). Reader: packets, which also count in
+ * the values. An inner map that is full refuses the new element (E2BIG).
  */
 #define SET_OUTER(name, inner_type, inner_flags, key_type)                                                             \
 	struct {                                                                                                       \
@@ -76,12 +77,12 @@ struct {
 				__uint(map_flags, inner_flags);                                                        \
 				__uint(max_entries, 1);                                                                \
 				__uint(key_size, sizeof(key_type));                                                    \
-				__uint(value_size, sizeof(__u32));                                                     \
+				__uint(value_size, sizeof(struct set_value));                                          \
 			});                                                                                            \
 	} name __weak SEC(".maps")
 
 SET_OUTER(set_word, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, struct set_word_key);
-SET_OUTER(set_word_lpm, BPF_MAP_TYPE_LPM_TRIE, BPF_F_NO_PREALLOC, struct set_word_lpm_key);
+SET_OUTER(set_word_lpm, BPF_MAP_TYPE_LPM_TRIE, BPF_F_NO_PREALLOC, struct set_word_trie_key);
 SET_OUTER(set_quad, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, struct set_quad_key);
 SET_OUTER(set_quad_lpm, BPF_MAP_TYPE_LPM_TRIE, BPF_F_NO_PREALLOC, struct set_quad_lpm_key);
 SET_OUTER(set_tuple, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, struct set_tuple_key);
@@ -139,7 +140,7 @@ struct scratch {
 	__u32 current;       /* the node that a program is at */
 	__u32 counter;       /* of the rule that decided, or COUNTER_NONE */
 	__u32 number;        /* key of a lookup */
-	__u32 found[SEARCH_FORKS];    /* where the lists that were left go on */
+	__u32 found[SEARCH_LISTS];    /* where the lists that were left go on */
 	__u32 programs[PROGRAMS_MAX]; /* rules whose programs must still say whether they match */
 	struct node_quad quad; /* the IPv6 addresses again */
 	__u64 generation;

@@ -161,7 +161,7 @@ static __always_inline bool search(struct scratch *s, const void *half, __u64 re
 		ref = forget(s, ref, REF_UNTAGGED);
 		best = forget(s, best, RULE_NONE);
 		programs = forget(s, programs, PROGRAMS_MAX - 1);
-		lists = forget(s, lists, SEARCH_FORKS - 1);
+		lists = forget(s, lists, SEARCH_LISTS - 1);
 		found = ref;
 		if ((ref & REF_KIND) == REF_FORK) {
 			const struct node_fork *fork = search_node(half, ref & REF_NUMBER);
@@ -190,7 +190,7 @@ static __always_inline bool search(struct scratch *s, const void *half, __u64 re
 			found = cursor ? search_ref(half, ++cursor) & REF_NUMBER : 0;
 		}
 		if (found)
-			s->found[lists++ & (SEARCH_FORKS - 1)] = cursor;
+			s->found[lists++ & (SEARCH_LISTS - 1)] = cursor;
 		if (!ref)
 			break;
 	}

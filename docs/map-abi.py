@@ -200,8 +200,8 @@ def layouts(items, numbers):
             out += ["### struct %s, %d bytes" % (item[1], numbers[item[1]][0]), ""] + prose(item[2])
             out += table(("offset", "size", "field", "type", ""), fields(item[1], item[3], numbers))
         else:
-            out += ["### " + re.search(r"(\w+)\(\w+ \w+, ", item[2][0]).group(1), ""] + prose(item[1])
-            out += ["    " + line.replace("\t", "        ") for line in item[2]] + [""]
+            out += ["### " + re.search(r"(\w+)\((?:const )?\w+ ", item[2][0]).group(1), ""] + prose(item[1])
+            out += [("    " + line.replace("\t", "        ")).rstrip() for line in item[2]] + [""]
     flush()
     return out
 

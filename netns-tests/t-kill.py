@@ -9,8 +9,8 @@ import subprocess
 import time
 
 from chain import Chain
-from frame import frame
-from lab import WEIR, Wire, check, equal, main, pair_world
+from lab import WEIR, check, equal, main
+from setgate import SetGate, a_list
 
 N = int(os.environ.get("N") or 20)
 SEED = int(os.environ.get("SEED") or time.time())
@@ -103,66 +103,111 @@ def t_first_apply_and_down():
     check("nothing stays attached", "weir" not in out, out)
 
 
+class Gate(SetGate):
+    def takes(self, *words):
+        before = time.monotonic()
+        self.weir(*words, expect=0)
+        return time.monotonic() - before
+
+    def doomed(self, words, takes, rng, power=2):  # more of the early moments: the swap comes early
+        return doomed(self.guard, self.world.root, words, takes * 1.2 * rng.random() ** power, self.traffic)
+
+    def tidied(self, clean):
+        ran = self.weir("show")
+        return check("the next command tidies up", ran.code == 0 and shape(self.world.pins()) == clean,
+                     "%s\nwanted %s\ngot    %s" % (ran, clean, self.world.pins())) if (
+            ran.code or shape(self.world.pins()) != clean) else True
+
+
 def t_set_load():
     rng = random.Random(SEED + 2)
-    world, wire, guard = pair_world()
-    rules = world.file("set.rules", """
-        set blocked { type addr; size 200000 }
-        filter edge { hook ingress; device g0; default accept
-            saddr @blocked counter hit drop
-        }
-    """)
-    guard.weir("apply", rules, expect=0)
-    lists = []
-    for k in (0, 1):
-        own = ["10.%d.%d.%d" % (20 + k, n >> 8, n & 255) for n in range(20000)]
-        both = ["10.30.%d.%d" % (n >> 8, n & 255) for n in range(20000)]
-        lists.append(world.file("list%d" % k, "\n".join(own + both + ["10.%d.0.0/20" % (40 + k), "10.50.0.0/20"]) + "\n"))
-    in_one = [[frame("udp", a % (k,), "10.0.0.1", dport=9) for a in ("10.2%d.3.4", "10.4%d.3.4")] for k in (0, 1)]
-    in_both = [frame("udp", a, "10.0.0.1", dport=9) for a in ("10.30.7.7", "10.50.1.1")]
-    plain = frame("udp", "10.9.9.9", "10.0.0.1", dport=9)
-    out, back = Wire(wire, "w0"), Wire(guard, "g0")
-    seen = {"both": 0, "sent": 0, "lost": 0}
-
-    def arrived(data):
-        """True if `data` came through; a plain frame behind it says when to stop waiting."""
-        out.send(data)
-        out.send(plain)
-        seen["sent"] += 1
-        found = False
-        while True:
-            got = back.seen(2.0)
-            if got is None:
-                seen["lost"] += 1
-                return found
-            if got == plain:
-                return found
-            found = found or got == data
-
-    def traffic():
-        for data in in_both:
-            seen["both"] += arrived(data)
-
-    before = time.monotonic()
-    guard.weir("set", "load", "blocked", lists[0], expect=0)
-    takes = time.monotonic() - before
-    clean, now, killed = shape(world.pins()), 0, 0
+    gate = Gate()
+    gate.weir("apply", gate.rules, expect=0)
+    gate.members = ["10.30.1.7", "10.50.1.1"]
+    lists = [gate.world.file("list%d" % k, a_list(20 + k, 20000)) for k in (0, 1)]
+    gate.weir("set", "load", "blocked", lists[1], expect=0)
+    takes = gate.takes("set", "load", "blocked", lists[0])
+    clean, now, killed = shape(gate.world.pins()), 0, 0
     for n in range(N):
-        delay = takes * 1.2 * rng.random() ** 2  # more of the early ones: the swap comes early
-        killed += doomed(guard, world.root, ["set", "load", "blocked", lists[1 - now]], delay, traffic)
-        state = [[not arrived(data) for data in in_one[k]] for k in (0, 1)]
+        killed += gate.doomed(["set", "load", "blocked", lists[1 - now]], takes, rng)
+        state = [[gate.drops("10.%d.3.4" % own) for own in (20 + k, 120 + k)] for k in (0, 1)]
         if state not in ([[True] * 2, [False] * 2], [[False] * 2, [True] * 2]):
-            check("kill %d after %.4f s: the old list or the new one" % (n, delay), False, state)
+            check("kill %d: the old list or the new one" % n, False, state)
             return
         now = 0 if state[0][0] else 1
-        ran = guard.weir("show")
-        if ran.code or shape(world.pins()) != clean:
-            check("kill %d: the next command tidies up" % n, False, "%s\nwanted %s\ngot    %s" % (ran, clean, world.pins()))
+        if not gate.tidied(clean):
             return
-        traffic()
+        gate.traffic()
     check("%d kills of set load, %d while it ran" % (N, killed), killed)
-    equal("members of both lists never came through", seen["both"], 0)
-    equal("the others always did", seen["lost"], 0)
+    gate.ends()
+
+
+def t_pool_grows():
+    """Each time from a small pool: the load needs a larger instance, whose programs replace the running ones."""
+    rng = random.Random(SEED + 3)
+    gate = Gate()
+    small, large = (gate.world.file("list%d" % k, a_list(20 + 50 * k, (100, 150000)[k])) for k in (0, 1))
+    gate.weir("apply", gate.rules, expect=0)
+    gate.weir("set", "load", "blocked", small, expect=0)
+    clean = shape(gate.world.pins())
+    takes = 3 * gate.takes("set", "load", "blocked", large)  # under traffic it takes longer
+    outcomes = [0, 0]
+    for n in range(max(8, N // 3)):
+        gate.members = []
+        gate.weir("down", expect=0)
+        gate.weir("apply", gate.rules, expect=0)
+        gate.weir("set", "load", "blocked", small, expect=0)
+        gate.members = ["10.30.1.7", "10.50.1.1"]
+        gate.doomed(["set", "load", "blocked", large], takes, rng, power=1)
+        state = [[gate.drops("10.%d.0.4" % own) for own in (20 + 50 * k, 120 + 50 * k)] for k in (0, 1)]
+        if state not in ([[True] * 2, [False] * 2], [[False] * 2, [True] * 2]):
+            check("kill %d: the old list or the new one" % n, False, state)
+            return
+        outcomes[state[1][0]] += 1
+        if not gate.tidied(clean):
+            return
+        gate.weir("set", "load", "blocked", large, expect=0)
+        if not (gate.drops("10.71.3.4") and gate.drops("10.170.1.1")):
+            check("kill %d: a load behind it works" % n, False)
+            return
+        gate.traffic()
+    check("a load that grows the pool: %d left the old list, %d the new one" % tuple(outcomes), True)
+    gate.ends()
+
+
+def t_set_add():
+    """Elements that no longer fit where the table is: it is laid out anew, in the end in a larger pool."""
+    rng = random.Random(SEED + 4)
+    gate = Gate()
+    gate.weir("apply", gate.rules, expect=0)
+    gate.weir("set", "load", "blocked", gate.world.file("few", a_list(20, 100)), expect=0)
+    gate.members = ["10.30.1.7", "10.50.1.1", "10.20.0.99"]
+    clean = shape(gate.world.pins())
+    for n in range(N):
+        own = 60 + n % 40
+        count = 1000 * (1 + n % 7)
+        batch = gate.world.file("batch", "\n".join("10.%d.%d.%d" % (own, k >> 8, k & 255) for k in range(count)) + "\n" +
+                                "\n".join("172.%d.%d.0/24" % (16 + n % 16, k) for k in range(200)) + "\n")
+        words = ["sh", "-c", "exec \"$@\" <%s" % batch, "sh", WEIR, "--bpffs", gate.world.root, "set", "add", "blocked", "-"]
+        child = gate.guard.popen(*words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        end = time.monotonic() + rng.uniform(0, 0.03)
+        while child.poll() is None and time.monotonic() < end:
+            gate.traffic()
+        child.kill()
+        child.communicate()
+        gate.world.children.remove(child)
+        gate.traffic()
+        if not gate.tidied(clean):
+            return
+        gate.weir("set", "add", "blocked", "-", stdin=open(batch).read(), expect=0)
+        want = ["10.%d.0.0" % own, "10.%d.%d.%d" % (own, count - 1 >> 8, count - 1 & 255), "172.%d.199.1" % (16 + n % 16)]
+        if not all(map(gate.drops, want)) or gate.drops("172.%d.200.1" % (16 + n % 16)):
+            check("kill %d: adding again adds all" % n, False, want)
+            return
+    check("%d kills of set add" % N, True)
+    listed = gate.weir("set", "list", "blocked", expect=0).out.split()
+    equal("no element twice", len(set(listed)), len(listed))
+    gate.ends()
 
 
 main(limit=120 + 10 * N)

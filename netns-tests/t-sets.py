@@ -6,9 +6,11 @@ import gzip
 import ipaddress
 import os
 import random
+import subprocess
+import time
 
 from frame import THERE, frame
-from lab import Counters, Tap, Wire, check, equal, main, pair_world, wait
+from lab import WEIR, Counters, Tap, Wire, check, equal, main, pair_world, wait
 
 US, US6 = "10.0.0.1", "fd00::1"
 
@@ -154,6 +156,133 @@ def t_types():
         guard.weir("set", "del", "s", element, expect=0)
         equal("type %s: deleted" % types, counts(hit), [0, 1])
         world.close()
+
+
+def listed(gate, name="blocked"):
+    """Elements of a set that remembers things of them, by name."""
+    return {e["element"]: e for e in gate.weir("set", "list", name, "--json", expect=0).json["elements"]}
+
+
+def t_timeouts():
+    gate = Gate(ONE.replace("size 1000", "timeout 1h").replace("HOOK", "ingress"))
+    if not check("a set with a timeout", gate.applied.code == 0, gate.applied):
+        return
+    gate.weir("set", "add", "blocked", "192.0.2.1", "198.51.0.0/16", "2001:db8::1", expect=0)
+    gate.weir("set", "add", "blocked", "192.0.2.2", "timeout", "700ms", "192.0.2.3", "timeout", "10m",
+              "198.51.100.0/24 timeout 700ms", "2001:db8::2", "timeout", "700ms", "2001:db8:1::/48", "timeout", "700ms",
+              "203.0.113.0/24", "timeout", "700ms", expect=0)
+    began = time.monotonic()
+    short = ["192.0.2.2", "2001:db8::2", "2001:db8:1::9", "203.0.113.9"]
+    long = ["192.0.2.1", "198.51.7.7", "198.51.100.7", "2001:db8::1"]
+    dropped = gate.send(short + long)
+    if time.monotonic() - began < 0.6:
+        equal("elements that have not expired", dropped, (8, 0))
+    ran = gate.weir("set", "add", "blocked", "192.0.2.3", "timeout", "1h")
+    check("adding again refreshes", "1 refreshed" in ran.out and listed(gate)["192.0.2.3"]["expires_ms"] > 3500000, ran)
+    if wait(lambda: time.monotonic() > began + 0.75, 2):
+        equal("expired ones, and longer prefixes that expired inside a shorter one", gate.send(short + long), (4, 4))
+    equal("a list is without them", sorted(listed(gate)), ["192.0.2.1", "192.0.2.3", "198.51.0.0/16", "2001:db8::1"])
+    check("set test, too", gate.weir("set", "test", "blocked", "192.0.2.2").code == 4)
+    left = listed(gate)["192.0.2.1"]
+    check("an element has the set's timeout", left["timeout_ms"] == 3600000 and 3500000 < left["expires_ms"] <= 3600000, left)
+    ran = gate.weir("set", "add", "blocked", "192.0.2.2")
+    check("an expired one is added, not refreshed", "1 added" in ran.out, ran)
+    equal("and drops", gate.send(["192.0.2.2"]), (1, 0))
+    before = listed(gate)
+    gate.weir("apply", "-", stdin=ONE.replace("size 1000", "timeout 1h").replace("HOOK", "ingress") + "set more { 1 }\n", expect=0)
+    after = listed(gate)
+    check("an apply keeps elements and their time", sorted(after) == sorted(before) and
+          all(0 < after[e]["expires_ms"] <= before[e]["expires_ms"] for e in before), (before, after))
+    text = gate.weir("set", "list", "blocked", expect=0).out
+    gate.weir("set", "load", "blocked", "-", stdin=text, expect=0)
+    again = listed(gate)
+    check("what list prints, load takes, with the time that was left", sorted(again) == sorted(after) and
+          all(abs(again[e]["expires_ms"] - after[e]["expires_ms"]) < 5000 for e in after), again)
+    ran = gate.weir("set", "load", "blocked", "-", stdin="192.0.2.9 timeout soon\n")
+    check("a bad timeout is refused", ran.code in (1, 3) and "expected a time" in ran.err, ran)
+
+
+def t_timeouts_of_concatenations():
+    gate = Gate("""set s { type addr . port; flags timeout; elements = { 192.0.2.1 . 9, 192.0.2.2 . 9 timeout 600ms } }
+        filter edge { hook ingress; device g0; default accept
+            saddr . udp dport @s counter hit drop
+        }""")
+    if not check("apply", gate.applied.code == 0, gate.applied):
+        return
+    equal("list", {e: v["timeout_ms"] for e, v in listed(gate, "s").items()}.get("192.0.2.1 . 9", 0), None)
+    equal("both, then one", wait(lambda: gate.send(["192.0.2.1", "192.0.2.2"]) == (1, 1), 3), True)
+    ran = gate.weir("set", "add", "s", "192.0.2.3 . 9", "timeout", "1h")
+    equal("the next command deletes it", (ran.code, sorted(listed(gate, "s"))), (0, ["192.0.2.1 . 9", "192.0.2.3 . 9"]))
+
+
+def t_element_counters():
+    rules = """set seen { type addr; counter; elements { 192.0.2.1, 2001:db8::/32 } }
+        filter edge { hook ingress; device g0; default accept
+            saddr @seen counter hit drop
+        }
+    """
+    gate = Gate(rules)
+    if not check("a set that counts", gate.applied.code == 0, gate.applied):
+        return
+    gate.weir("set", "add", "seen", "192.0.2.2", expect=0)
+    gate.send(["192.0.2.1", "192.0.2.1", "2001:db8::7", "192.0.2.9"])
+    want = {"192.0.2.1": 2, "192.0.2.2": 0, "2001:db8::/32": 1}
+
+    def packets():
+        return {e: v["packets"] for e, v in listed(gate, "seen").items()}
+
+    equal("packets of each element", packets(), want)
+    check("and bytes", listed(gate, "seen")["192.0.2.1"]["bytes"] > 80)
+    check("the text has them", "192.0.2.1 counter packets 2 bytes " in gate.weir("set", "list", "seen").out)
+    gate.weir("apply", "-", stdin=rules.replace("default accept", "default accept; udp dport 11 drop"), expect=0)
+    equal("an apply keeps them", packets(), want)
+    gate.send(["192.0.2.2"] * 3)
+    gate.weir("set", "add", "seen", "192.0.2.2", expect=0)
+    want["192.0.2.2"] = 3
+    equal("adding again does not clear them", packets(), want)
+    gate.weir("set", "load", "seen", "-", stdin="192.0.2.5 counter packets 10 bytes 1000\n192.0.2.6\n", expect=0)
+    gate.send(["192.0.2.5"])
+    equal("a list with counts is taken with them", packets(), {"192.0.2.5": 11, "192.0.2.6": 0})
+
+
+def t_growth():
+    """A set that outgrows table and pool while packets look into it: one that is in stays in, one that is not stays out."""
+    gate = Gate("""set blocked { type addr }
+        filter edge { hook ingress; device g0; default accept
+            saddr @blocked counter hit drop
+        }""")
+    sure = ["192.0.2.1", "198.51.100.9", "2001:db8::1", "2001:db8:5::9"]
+    never = ["192.0.2.2", "198.51.101.9", "2001:db8::2", "2001:db8:6::9"]
+    gate.weir("set", "add", "blocked", "192.0.2.1", "198.51.100.0/24", "2001:db8::1", "2001:db8:5::/48", expect=0)
+    sent = dropped = arrived = at = 0
+    while at < 60000:
+        more = 1 + at
+        text = "".join("10.%d.%d.%d\n172.%d.%d.%d/31\n2001:db8:%x:%x::\n2001:db8:%x:%x::/64\n"
+                       % (n >> 16, n >> 8 & 255, n & 255, 16 + (n >> 15), n >> 7 & 255, n * 2 & 254,
+                          256 + (n >> 16), n & 65535, 512 + (n >> 16), n & 65535)
+                       for n in range(at, at + more))
+        batch = gate.world.file("batch", text)
+        child = gate.guard.popen("sh", "-c", 'exec "$0" set add blocked - <"$1"', WEIR, batch, stdout=subprocess.PIPE,
+                                 stderr=subprocess.STDOUT, text=True, env=dict(os.environ, WEIR_BPFFS=gate.world.root))
+        while child.poll() is None:
+            d, a = gate.send(sure + never)
+            sent, dropped, arrived = sent + 4, dropped + d, arrived + a
+        said = child.communicate()[0]
+        gate.world.children.remove(child)
+        if child.returncode or "%d added" % (4 * more) not in said:
+            check("adding %d" % (4 * more), False, said)
+            return
+        at += more
+    equal("%d frames while %d elements were added" % (2 * sent, 4 * at), (dropped, arrived), (sent, sent))
+    check("the pool grew", max(int(p.split("/")[0]) for p in gate.world.pins() if p[0].isdigit()) >= 3, gate.world.pins())
+    equal("all are there", len(gate.weir("set", "list", "blocked", expect=0).out.split()), 4 * at + 4)
+    last = at - 1
+    equal("the last ones drop", gate.send(["10.%d.%d.%d" % (last >> 16, last >> 8 & 255, last & 255),
+                                           "2001:db8:%x:%x::" % (256 + (last >> 16), last & 65535), "10.250.0.1"]), (2, 1))
+    text = "".join("10.%d.%d.%d\n" % (n >> 16, n >> 8 & 255, n & 255) for n in range(at))
+    ran = gate.weir("set", "del", "blocked", "-", stdin=text)
+    check("and are deleted again", "%d deleted" % at in ran.out, ran)
+    equal("only they", gate.send(["10.0.0.1", "10.0.7.7", "172.16.0.1", "192.0.2.1"]), (2, 2))
 
 
 FEEDS = """

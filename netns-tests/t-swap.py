@@ -8,6 +8,7 @@ import time
 
 from chain import Chain, policy_text
 from lab import WEIR, check, equal, main
+from setgate import SetGate, a_list
 
 N = int(os.environ.get("N") or 60)
 
@@ -56,6 +57,42 @@ def t_swaps_under_traffic():
     equal("nothing came through that both policies drop", chain.leaks[:10], [])
     equal("nothing was lost that both policies accept", chain.lost, 0)
     equal("each drop was counted, once, across all generations", chain.counted(), chain.sent)
+
+
+def t_sets_under_traffic():
+    """Loads, additions and deletions, larger and smaller: members of all versions never come through."""
+    gate = SetGate()
+    gate.weir("apply", gate.rules, expect=0)
+    sizes = (10, 3000, 300, 20000, 50)
+    lists = [gate.world.file("list%d" % k, a_list(20 + k, n)) for k, n in enumerate(sizes)]
+    lists.append(gate.world.file("list5", a_list(25, 1000) + "\n".join("2001:db8:%x::/48" % k for k in range(3000)) + "\n"))
+    gate.weir("set", "load", "blocked", lists[0], expect=0)
+    gate.members = ["10.30.1.7", "10.50.1.1"]
+    others = ["10.9.8.7", "10.31.0.1", "10.49.255.255"]
+    passed = frames = 0
+    for n in range(N):
+        words = [("load", "blocked", lists[n // 3 % len(lists)]),
+                 ("add", "blocked", *("10.60.%d.%d" % (n & 255, k) for k in range(1 + n % 30)), "10.61.%d.0/24" % (n & 255)),
+                 ("del", "blocked", *("10.60.%d.%d" % (n - 1 & 255, k) for k in range(1 + n % 7)), "10.61.%d.0/24" % (n - 1 & 255))]
+        child = gate.guard.popen(WEIR, "--bpffs", gate.world.root, "set", *words[n % 3], stdout=subprocess.PIPE,
+                                 stderr=subprocess.STDOUT, text=True)
+        while child.poll() is None:
+            gate.traffic()
+            frames += len(gate.members)
+            for address in others:
+                frames += 1
+                passed += not gate.drops(address)
+        said = child.communicate()[0]
+        gate.world.children.remove(child)
+        if child.returncode:
+            check("set %s" % " ".join(words[n % 3])[:100], False, said)
+            return
+        if n % 3 == 0 and not gate.drops("10.%d.0.1" % (20 + n // 3 % len(lists))):
+            check("load %d is in force when the command returns" % n, False)
+            return
+    check("%d changes, %d frames" % (N, frames), frames)
+    equal("others always came through", passed, frames * 3 // 5)
+    gate.ends()
 
 
 main(limit=120 + 5 * N)

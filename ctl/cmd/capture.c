@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "capture.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <net/ethernet.h>
 #include <stdlib.h>
@@ -8,6 +9,40 @@
 
 #include <pcap/pcap.h>
 #include <pcap/sll.h>
+
+/*
+ * libpcap is loaded when it is needed: with it come D-Bus, systemd and libgcrypt, whose start takes longer than
+ * most commands do.
+ */
+static struct {
+	__typeof__(pcap_open_offline) *open_offline;
+	__typeof__(pcap_close) *close;
+	__typeof__(pcap_datalink) *datalink;
+	__typeof__(pcap_datalink_val_to_name) *datalink_val_to_name;
+	__typeof__(pcap_next_ex) *next_ex;
+	__typeof__(pcap_geterr) *geterr;
+} lib;
+
+static int lib_load(struct diag *diag)
+{
+	void *handle = dlopen("libpcap.so.0.8", RTLD_NOW); /* Debian's name for it */
+
+	if (!handle)
+		handle = dlopen("libpcap.so.1", RTLD_NOW);
+	if (handle) {
+		lib.open_offline = dlsym(handle, "pcap_open_offline");
+		lib.close = dlsym(handle, "pcap_close");
+		lib.datalink = dlsym(handle, "pcap_datalink");
+		lib.datalink_val_to_name = dlsym(handle, "pcap_datalink_val_to_name");
+		lib.next_ex = dlsym(handle, "pcap_next_ex");
+		lib.geterr = dlsym(handle, "pcap_geterr");
+	}
+	if (lib.open_offline && lib.close && lib.datalink && lib.datalink_val_to_name && lib.next_ex && lib.geterr)
+		return 0;
+	diag_error(diag, (struct location){ 0 }, "cannot read captures: libpcap is not installed");
+	diag_hint(diag, "on Debian: apt install libpcap0.8");
+	return -ENOSYS;
+}
 
 struct capture {
 	pcap_t *pcap;
@@ -47,12 +82,16 @@ int capture_open(struct capture **ret, const char *path, struct diag *diag)
 
 	if (!capture)
 		return diag_oom(diag);
+	if (lib_load(diag)) {
+		free(capture);
+		return -ENOSYS;
+	}
 	capture->path = strdup(shown);
 	if (!capture->path) {
 		capture_close(capture);
 		return diag_oom(diag);
 	}
-	capture->pcap = pcap_open_offline(path, reason);
+	capture->pcap = lib.open_offline(path, reason);
 	if (!capture->pcap) {
 		size_t length = strlen(path);
 
@@ -63,9 +102,9 @@ int capture_open(struct capture **ret, const char *path, struct diag *diag)
 		capture_close(capture);
 		return -EINVAL;
 	}
-	capture->dlt = pcap_datalink(capture->pcap);
+	capture->dlt = lib.datalink(capture->pcap);
 	if (link_of(capture->dlt, &capture->link)) {
-		const char *name = pcap_datalink_val_to_name(capture->dlt);
+		const char *name = lib.datalink_val_to_name(capture->dlt);
 
 		diag_error(diag, (struct location){ 0 }, "cannot judge the capture '%s': its link type is %s (%d)",
 			   shown, name ? name : "unknown", capture->dlt);
@@ -122,13 +161,13 @@ int capture_next(struct capture *capture, struct capture_frame *ret, struct diag
 	struct pcap_pkthdr *header;
 	struct capture_frame frame;
 	const u_char *bytes;
-	int rc = pcap_next_ex(capture->pcap, &header, &bytes);
+	int rc = lib.next_ex(capture->pcap, &header, &bytes);
 
 	if (rc == PCAP_ERROR_BREAK)
 		return 0;
 	if (rc != 1)
 		return diag_error(diag, (struct location){ 0 }, "cannot read packet %llu of the capture '%s': %s",
-				  (unsigned long long)capture->n + 1, capture->path, pcap_geterr(capture->pcap));
+				  (unsigned long long)capture->n + 1, capture->path, lib.geterr(capture->pcap));
 	capture->n++;
 	frame = (struct capture_frame){ bytes, header->caplen,
 					header->len > header->caplen ? header->len : header->caplen };
@@ -141,7 +180,7 @@ int capture_next(struct capture *capture, struct capture_frame *ret, struct diag
 void capture_close(struct capture *capture)
 {
 	if (capture->pcap)
-		pcap_close(capture->pcap);
+		lib.close(capture->pcap);
 	free(capture->rewritten);
 	free(capture->path);
 	free(capture);

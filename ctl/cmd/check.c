@@ -61,7 +61,7 @@ static int say_set(struct out *out, const struct set *set)
 
 	if (!type)
 		return EXIT_FAILED;
-	out_text(out, "set %s: %s, %zu element%s", set->name, type, set->n_elements, set->n_elements == 1 ? "" : "s");
+	out_text(out, "set %s: %s, %zu element%s", set->name, type, set_size(set), set_size(set) == 1 ? "" : "s");
 	if (set->n_duplicates)
 		out_text(out, " (%zu duplicate%s left out)", set->n_duplicates, set->n_duplicates == 1 ? "" : "s");
 	if (!set->has_content)
@@ -72,7 +72,7 @@ static int say_set(struct out *out, const struct set *set)
 	out_object(out, NULL);
 	out_string(out, "name", set->name);
 	out_string(out, "type", type);
-	out_integer(out, "elements", set->n_elements);
+	out_integer(out, "elements", set_size(set));
 	out_integer(out, "duplicates", set->n_duplicates);
 	if (set->size)
 		out_integer(out, "size", set->size);

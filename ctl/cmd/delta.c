@@ -35,15 +35,27 @@ static int compare_parts(const void *a, const void *b, void *context)
 	return 0;
 }
 
-static struct member *members_sorted(const struct policy *policy, const struct set *set)
+/* *ret_ranges: what some of them point at. */
+static struct member *members_sorted(const struct policy *policy, const struct set *set, struct range **ret_ranges)
 {
-	struct member *members = calloc(set->n_elements + 1, sizeof(*members));
+	const struct addresses *addresses = &set->addresses;
+	struct member *members = calloc(set_size(set) + 1, sizeof(*members));
+	struct range *ranges = calloc(addresses->n4 + addresses->n6 + 1, sizeof(*ranges)), *at = ranges;
 
-	if (!members)
+	*ret_ranges = ranges;
+	if (!members || !ranges) {
+		free(members);
 		return NULL;
+	}
+	for (size_t i = 0; i < addresses->n4; i++)
+		address_range4(&addresses->v4[i], at++);
+	for (size_t i = 0; i < addresses->n6; i++)
+		address_range6(&addresses->v6[i], at++);
+	for (size_t i = 0; i < addresses->n4 + addresses->n6; i++)
+		members[set->n_elements + i] = (struct member){ policy, &ranges[i] };
 	for (size_t i = 0; i < set->n_elements; i++)
 		members[i] = (struct member){ policy, set->elements[i].part };
-	qsort_r(members, set->n_elements, sizeof(*members), compare_parts, (void *)set);
+	qsort_r(members, set_size(set), sizeof(*members), compare_parts, (void *)set);
 	return members;
 }
 
@@ -56,8 +68,9 @@ int set_delta(const struct policy *old_policy, const struct set *old, const stru
 	      const struct set *new, struct set_delta *ret)
 {
 	struct set_delta delta = { .known = true };
+	struct range *x_ranges = NULL, *y_ranges = NULL;
+	size_t i = 0, j = 0, n_old, n_new;
 	struct member *x, *y;
-	size_t i = 0, j = 0;
 	int rc = -ENOMEM;
 
 	if ((old && !old->has_content) || (new && !new->has_content) || (old && new && !set_types_same(old, new))) {
@@ -65,19 +78,19 @@ int set_delta(const struct policy *old_policy, const struct set *old, const stru
 		return 0;
 	}
 	if (!old || !new) {
-		delta.added = new ? new->n_elements : 0;
-		delta.removed = old ? old->n_elements : 0;
+		delta.added = new ? set_size(new) : 0;
+		delta.removed = old ? set_size(old) : 0;
 		*ret = delta;
 		return 0;
 	}
-	x = members_sorted(old_policy, old);
-	y = members_sorted(new_policy, new);
+	x = members_sorted(old_policy, old, &x_ranges);
+	y = members_sorted(new_policy, new, &y_ranges);
 	if (!x || !y)
 		goto out;
-	while (i < old->n_elements || j < new->n_elements) {
-		int order = i == old->n_elements   ? 1
-			    : j == new->n_elements ? -1
-						   : compare_parts(&x[i], &y[j], (void *)new);
+	n_old = set_size(old);
+	n_new = set_size(new);
+	while (i < n_old || j < n_new) {
+		int order = i == n_old ? 1 : j == n_new ? -1 : compare_parts(&x[i], &y[j], (void *)new);
 
 		delta.removed += order < 0;
 		delta.added += order > 0;
@@ -89,5 +102,7 @@ int set_delta(const struct policy *old_policy, const struct set *old, const stru
 out:
 	free(x);
 	free(y);
+	free(x_ranges);
+	free(y_ranges);
 	return rc;
 }

@@ -22,30 +22,11 @@ static struct device_env *devices_as_running(const struct running *running, cons
 	return devices;
 }
 
-static int live_image(struct weir_root *root, const struct set *set, struct set_image *ret, struct diag *diag)
-{
-	const struct running *running = root_running(root);
-	struct element *elements = NULL;
-	struct range *ranges = NULL;
-	size_t n = 0;
-	int rc = root_set_list(root, set, &ranges, &n, diag);
-
-	if (rc)
-		return rc;
-	elements = calloc(n + 1, sizeof(*elements));
-	for (size_t i = 0; elements && i < n; i++)
-		elements[i].part = ranges + i * set->n_types;
-	rc = elements ? set_image_add(ret, set, elements, n, running->devices, diag) : -ENOMEM;
-	free(elements);
-	free(ranges);
-	return rc;
-}
-
 static int new_image(const struct running *running, const struct policy *policy, const struct set *set,
 		     struct set_image *ret, struct diag *diag)
 {
 	struct device_env *devices = devices_as_running(running, policy);
-	int rc = devices ? set_image_add(ret, set, set->elements, set->n_elements, devices, diag) : -ENOMEM;
+	int rc = devices ? set_image_of(ret, set, devices, diag) : -ENOMEM;
 
 	free(devices);
 	return rc;
@@ -99,7 +80,7 @@ int set_delta_live(struct weir_root *root, const struct set *old, const struct p
 		return 0;
 	}
 	if (old)
-		rc = live_image(root, old, &live, diag);
+		rc = root_set_image(root, old, &live, diag);
 	if (!rc && new)
 		rc = new_image(root_running(root), policy, new, &wanted, diag);
 	if (!rc) {

@@ -233,7 +233,9 @@ static void plan_set(struct plan *plan, const struct set *old, const struct set 
 		plan->rc = set_delta_live(plan->root, old, plan->new, new, &delta, plan->diag);
 	else
 		plan->rc = set_delta(plan->old, old, plan->new, new, &delta);
-	if (!plan->rc && old && new && delta.known && !delta.added && !delta.removed && old->size == new->size)
+	if (!plan->rc && old && new && delta.known && !delta.added && !delta.removed && old->size == new->size &&
+	    old->has_timeout == new->has_timeout && old->timeout_ms == new->timeout_ms &&
+	    old->has_counter == new->has_counter)
 		return; /* the digests of interface names differ where their numbers do */
 	plan->changed = true;
 	type = set_type_text(either);

@@ -73,6 +73,18 @@ static int input_file(struct run *run, const char *file, struct input *input)
 	return EXIT_FAILED;
 }
 
+/* Words of an element that may be arguments of their own, and those that want another one behind them. */
+static bool takes_value(const char *word)
+{
+	return !strcmp(word, "timeout") || !strcmp(word, "expires") || !strcmp(word, "packets") ||
+	       !strcmp(word, "bytes");
+}
+
+static bool belongs_behind(const char *word)
+{
+	return takes_value(word) || !strcmp(word, "counter");
+}
+
 /* Elements from the command line, or, where there are none or "-", from standard input. */
 static int input_operands(struct run *run, struct input *input)
 {
@@ -88,8 +100,11 @@ static int input_operands(struct run *run, struct input *input)
 	if (!n || (n == 1 && !strcmp(elements[0], "-")))
 		return input_file(run, "-", input);
 	/* As lines of one text: an element of a concatenation may hold spaces, and errors name line 3 for the third. */
-	for (size_t i = 0; i < n; i++)
-		strbuf_format(&lines, "%s\n", elements[i]);
+	for (size_t i = 0; i < n; i++) {
+		bool goes_on = i + 1 < n && (belongs_behind(elements[i + 1]) || takes_value(elements[i]));
+
+		strbuf_format(&lines, "%s%c", elements[i], goes_on ? ' ' : '\n');
+	}
 	*input = (struct input){ .origin = "arguments", .length = lines.length };
 	input->text = strbuf_take(&lines);
 	if (input->text)
@@ -127,24 +142,28 @@ static int target_read(struct run *run, struct target *target, const struct inpu
 
 /* ---- add, del, load, flush ---- */
 
-typedef int (*change_function)(struct weir_root *root, const struct set *set, const struct element *elements, size_t n,
+typedef int (*change_function)(struct weir_root *root, const struct set *set, const struct element_list *elements,
 			       struct set_change *ret, struct diag *diag);
 
 static int change(struct run *run, struct target *target, change_function function)
 {
 	struct set_change done = { 0 };
-	int rc = function(target->root, target->set, target->list.elements, target->list.n, &done, &run->diag);
+	int rc = function(target->root, target->set, &target->list, &done, &run->diag);
 
 	if (rc == -ENOMEM)
 		diag_oom(&run->diag);
 	if (rc)
 		return EXIT_FAILED;
-	out_text(run->out, "set %s: %zu added, %zu deleted, %zu unchanged\n", target->set->name, done.added,
-		 done.deleted, done.unchanged);
+	out_text(run->out, "set %s: %zu added, %zu deleted, %zu unchanged", target->set->name, done.added, done.deleted,
+		 done.unchanged);
+	if (target->set->has_timeout)
+		out_text(run->out, ", %zu refreshed", done.refreshed);
+	out_text(run->out, "\n");
 	out_string(run->out, "set", target->set->name);
 	out_integer(run->out, "added", done.added);
 	out_integer(run->out, "deleted", done.deleted);
 	out_integer(run->out, "unchanged", done.unchanged);
+	out_integer(run->out, "refreshed", done.refreshed);
 	return EXIT_DONE;
 }
 
@@ -225,6 +244,19 @@ static int test_one(struct run *run, struct target *target, const struct element
 	return rc ? EXIT_FAILED : EXIT_DONE;
 }
 
+/* Elements, then addresses. */
+static struct element element_at(const struct element_list *list, size_t i, struct range *range)
+{
+	if (i < list->n)
+		return list->elements[i];
+	i -= list->n;
+	if (i < list->addresses.n4)
+		address_range4(&list->addresses.v4[i], range);
+	else
+		address_range6(&list->addresses.v6[i - list->addresses.n4], range);
+	return (struct element){ .part = range };
+}
+
 int cmd_set_test(struct run *run)
 {
 	struct target target = { 0 };
@@ -238,10 +270,12 @@ int cmd_set_test(struct run *run)
 		goto out;
 	out_string(run->out, "set", target.set->name);
 	out_array(run->out, "elements");
-	for (size_t i = 0; i < target.list.n; i++) {
+	for (size_t i = 0; i < target.list.n + target.list.addresses.n4 + target.list.addresses.n6; i++) {
+		struct range range;
+		struct element element = element_at(&target.list, i, &range);
 		bool found = false;
 
-		if (test_one(run, &target, &target.list.elements[i], &found) != EXIT_DONE)
+		if (test_one(run, &target, &element, &found) != EXIT_DONE)
 			code = EXIT_FAILED;
 		all &= found;
 	}
@@ -256,13 +290,61 @@ out:
 
 /* ---- list ---- */
 
+/* One element; value is NULL where the set has none. */
+static int list_element(struct run *run, const struct policy *policy, const struct set *set, const struct range *parts,
+			const struct set_value *value)
+{
+	struct element_extra extra = { 0 };
+	char *text = element_print(policy, set, parts), *behind;
+
+	if (value)
+		extra = (struct element_extra){
+			.timeout_ms = set->timeout_ms == value->timeout_ns / 1000000 ? 0 : value->timeout_ns / 1000000,
+			.expires_ms = value->expires_ns ? value->expires_ns / 1000000 + 1 : 0,
+			.counter = set->has_counter,
+			.packets = value->packets,
+			.bytes = value->bytes,
+		};
+	behind = element_extra_print(&extra);
+	if (!text || !behind) {
+		free(text);
+		free(behind);
+		return -ENOMEM;
+	}
+	out_text(run->out, "%s%s\n", text, behind);
+	if (!value) {
+		out_string(run->out, NULL, text);
+	} else {
+		out_object(run->out, NULL);
+		out_string(run->out, "element", text);
+		if (set->has_timeout && value->expires_ns) {
+			out_integer(run->out, "timeout_ms", value->timeout_ns / 1000000);
+			out_integer(run->out, "expires_ms", extra.expires_ms);
+		} else if (set->has_timeout) {
+			out_null(run->out, "timeout_ms");
+			out_null(run->out, "expires_ms");
+		}
+		if (set->has_counter) {
+			out_integer(run->out, "packets", value->packets);
+			out_integer(run->out, "bytes", value->bytes);
+		}
+		out_end(run->out);
+	}
+	free(text);
+	free(behind);
+	return 0;
+}
+
 static int list_one(struct run *run, struct weir_root *root, const struct policy *policy, const struct set *set,
 		    bool content)
 {
+	struct set_value *values = NULL;
 	struct range *elements = NULL;
 	size_t n = 0;
 	char *type = set_type_text(set);
-	int rc = type ? root_set_list(root, set, &elements, &n, &run->diag) : -ENOMEM;
+	int rc = !type     ? -ENOMEM
+		 : content ? root_set_list(root, set, &elements, &values, &n, &run->diag)
+			   : root_set_count(root, set, &n, &run->diag);
 
 	if (rc)
 		goto out;
@@ -274,22 +356,14 @@ static int list_one(struct run *run, struct weir_root *root, const struct policy
 		goto out;
 	}
 	out_array(run->out, "elements");
-	for (size_t i = 0; i < n && !rc; i++) {
-		char *text = element_print(policy, set, elements + i * set->n_types);
-
-		if (!text)
-			rc = -ENOMEM;
-		else
-			out_string(run->out, NULL, text);
-		if (text)
-			out_text(run->out, "%s\n", text);
-		free(text);
-	}
+	for (size_t i = 0; i < n && !rc; i++)
+		rc = list_element(run, policy, set, elements + i * set->n_types, values ? &values[i] : NULL);
 	out_end(run->out);
 out:
 	if (rc == -ENOMEM)
 		diag_oom(&run->diag);
 	free(elements);
+	free(values);
 	free(type);
 	return rc ? EXIT_FAILED : EXIT_DONE;
 }

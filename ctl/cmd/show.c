@@ -197,12 +197,10 @@ static int say_filter(struct show *show, size_t f)
 
 static int say_set(struct show *show, const struct set *set)
 {
-	struct range *elements = NULL;
 	size_t n = 0;
 	char *type;
-	int rc = root_set_list(show->root, set, &elements, &n, &show->run->diag);
+	int rc = root_set_count(show->root, set, &n, &show->run->diag);
 
-	free(elements);
 	if (rc)
 		return rc;
 	type = set_type_text(set);

@@ -239,6 +239,28 @@ static int choices_of(struct choices *choices, bool *ret_settled, enum cut cut, 
 	return r;
 }
 
+/* Prefixes around ranges may hold each other: only those stay that no other one holds, so that areas are disjoint. */
+static void choices_drop_nested(struct choices *choices, unsigned int width)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < choices->n; i++) {
+		bool nested = false;
+
+		for (size_t k = 0; k < choices->n && !nested; k++) {
+			struct choice wide = choices->at[k], narrow = choices->at[i];
+
+			nested = k != i && (wide.length < narrow.length || (wide.length == narrow.length && k < i)) &&
+				 cut_address(wide.address, &wide.length, narrow.address, narrow.length, width);
+		}
+		choices->at[i].hi = nested;
+	}
+	for (size_t i = 0; i < choices->n; i++)
+		if (!choices->at[i].hi)
+			choices->at[kept++] = choices->at[i];
+	choices->n = kept;
+}
+
 static bool cut_area(struct area *area, enum cut cut, const struct choice *choice, enum family family)
 {
 	unsigned int width = family == FAMILY_IPV4 ? 32 : 128;
@@ -387,6 +409,8 @@ static int areas_cut(struct areas *areas, size_t first, const struct meaning *m,
 		return 0;
 	}
 	r = choices_of(&choices, ret_settled, cut, &m->spans[half], m->place[half].mask[0], family);
+	if (r == 0 && choices.n <= most && !*ret_settled && (cut == CUT_SADDR || cut == CUT_DADDR))
+		choices_drop_nested(&choices, 128); /* IPv4 ranges are exact */
 	if (r == 0 && choices.n * (areas->n - first) <= most)
 		r = areas_multiply(areas, first, cut, &choices, family);
 	else

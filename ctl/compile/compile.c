@@ -59,6 +59,28 @@ static int work_begin(struct work *work, const struct filter *filter)
 	return 0;
 }
 
+/* Lookups in the pool get the first bits: they cost no call, and packets make them before the others. */
+static int lookups_in_order(struct lower_context *c)
+{
+	for (int pool = 1; pool >= 0; pool--) {
+		for (size_t i = 0; i < c->filter->n_rules; i++) {
+			const struct rule *rule = &c->filter->rules[i];
+
+			for (size_t k = 0; k < rule->n_items; k++) {
+				const struct condition *condition = &rule->items[k].condition;
+				int bit = 0;
+
+				if (rule->items[k].kind == ITEM_CONDITION && condition->set &&
+				    set_in_pool(condition->set) == pool)
+					bit = lower_lookup_bit(c, condition);
+				if (bit < 0)
+					return bit;
+			}
+		}
+	}
+	return 0;
+}
+
 /* What each condition means; sets the filter's lookups and needs on the way. */
 static int understand(struct lower_context *c, struct work *work)
 {
@@ -143,6 +165,13 @@ static void write_rule(struct node *node, const struct area *area, enum family f
 							      { area->daddr[0], area->daddr[1] } };
 }
 
+static int too_long(const struct lower_context *c, const struct rule *rule, uint32_t steps)
+{
+	diag_error(c->diag, rule->loc, "this rule takes %u steps; one rule may take %d", steps, PROGRAM_MAX);
+	diag_hint(c->diag, "put long lists of addresses or ports into a set");
+	return -EINVAL;
+}
+
 /* Writes the comparisons of a rule; a program that is the same in two families is written once. */
 static int lower_areas(struct lower_context *c, struct work *work, size_t number)
 {
@@ -175,6 +204,8 @@ static int lower_areas(struct lower_context *c, struct work *work, size_t number
 			write_rule(&c->program->nodes[node], &areas->at[i], family, flags, more);
 			if (flags & (RULE_PROGRAM | RULE_ACTION))
 				c->program->cost[node] += c->program->cost[more];
+			if (c->program->cost[node] > PROGRAM_MAX)
+				return too_long(c, rule, c->program->cost[node]);
 		}
 	}
 	return 0;
@@ -270,6 +301,8 @@ static int compile_filter(struct lower_context *c, struct image *image, struct d
 	c->head->fallback = lower_verdict_of(filter->default_verdict);
 	c->head->fragments_judged = filter->fragments == POLICY_ACCEPT;
 	r = work_begin(&work, filter);
+	if (r == 0)
+		r = lookups_in_order(c);
 	if (r == 0)
 		r = understand(c, &work);
 	for (size_t i = 0; i < filter->n_rules && r == 0; i++)

@@ -68,14 +68,33 @@ struct set_image {
 	struct set_tuple_key *tuple;
 	size_t n[SET_MAP_MAX];
 	size_t capacity[SET_MAP_MAX];
+	struct set_value *value[SET_MAP_MAX]; /* beside the keys, expires_ns being the time that is left; or NULL */
+	bool has_values;
 };
 
-/* Which of the five maps a set of this type uses (bit per enum set_map). */
+/* Is the set in the pool of lines? Else it is in kernel maps. */
+bool set_in_pool(const struct set *set);
+/* Do its elements carry more than being there: a time, a counter? */
+bool set_has_values(const struct set *set);
+/* Which of the five kernel maps a set uses (bit per enum set_map); none where it is in the pool. */
 unsigned int set_maps_used(const struct set *set);
 /* Adds keys for elements; devices resolve interface names. -EINVAL with a problem where a range is too wide to expand. */
 int set_image_add(struct set_image *image, const struct set *set, const struct element *elements, size_t n,
 		  const struct device_env *devices, struct diag *diag);
+/* The same for addresses. */
+int set_image_add_addresses(struct set_image *image, const struct set *set, const struct addresses *addresses,
+			    struct diag *diag);
+/* All that the file says of a set. */
+int set_image_of(struct set_image *image, const struct set *set, const struct device_env *devices, struct diag *diag);
 void set_image_clear(struct set_image *image);
+/* Memory for so many keys. */
+int set_image_reserve(struct set_image *image, enum set_map map, size_t capacity);
+/* One key as it is; value may be NULL. */
+int set_image_push(struct set_image *image, enum set_map map, const void *key, const struct set_value *value);
+const void *set_image_key(const struct set_image *image, enum set_map map, size_t i);
+struct set_value set_image_value(const struct set_image *image, enum set_map map, size_t i);
+size_t set_image_count(const struct set_image *image);
+size_t set_key_bytes(enum set_map map);
 
 /* A test packet as bytes on the wire. malloc'ed. raw_ip: without Ethernet header. */
 int frame_build(uint8_t **ret, size_t *ret_length, const struct test_packet *packet, bool raw_ip);

@@ -26,7 +26,10 @@ enum verdict lower_verdict_of(enum policy_verdict verdict)
 int lower_lookup_bit(struct lower_context *c, const struct condition *condition)
 {
 	const struct set *set = condition->set;
-	struct lookup lookup = { .slot = c->input->set_slot[set->number] };
+	struct lookup lookup = { .slot = c->input->set_slot[set->number],
+				 .flags = (set_in_pool(set) ? 0 : LOOKUP_KERNEL) |
+					  (set->has_timeout ? LOOKUP_EXPIRES : 0) |
+					  (set->has_counter ? LOOKUP_COUNTS : 0) };
 	struct place place = { 0 };
 
 	for (unsigned int i = 0; i < condition->n_fields; i++) {
@@ -67,6 +70,7 @@ int lower_lookup_bit(struct lower_context *c, const struct condition *condition)
 		diag_hint(c->diag, "the same set looked up by the same field counts once");
 		return -ENOSPC;
 	}
+	c->head->n_pool_lookups += set_in_pool(set);
 	c->lookups[c->head->n_lookups] = lookup;
 	return c->head->n_lookups++;
 }

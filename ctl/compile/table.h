@@ -27,13 +27,16 @@ struct pool {
 /* Lines of a region for these keys, with room for about an eighth more, and for at least `room` keys. */
 size_t table_lines(enum set_table which, const void *keys, size_t n, size_t room);
 /*
- * Fills the region t->first, t->lines and the rest of *t. Keys in any order, also twice.
+ * Fills the region t->first, t->lines and the rest of *t. Keys in any order, also twice. t->seed: what the caller drew
+ * at random, or 0; it may become another one.
  * -ENOSPC: the region is too small. -ENOMEM.
  */
 int table_build(const struct pool *pool, struct table *t, enum set_table which, const void *keys, size_t n);
 /* 1 done, 0 nothing to do (was there, was not there), -ENOSPC: lay the table out anew in a larger region. */
-int table_add(const struct pool *pool, struct table *t, enum set_table which, const void *key);
-int table_del(const struct pool *pool, struct table *t, enum set_table which, const void *key);
+int table_add(const struct pool *pool, const struct table *t, enum set_table which, const void *key);
+int table_del(const struct pool *pool, const struct table *t, enum set_table which, const void *key);
+/* A grace period has passed since the last edit: what edits freed may be used again. */
+void table_settle(const struct pool *pool, const struct table *t, enum set_table which);
 /* Is this very key an element? (A prefix table says nothing of what lies inside a prefix.) */
 bool table_has(const struct pool *pool, const struct table *t, enum set_table which, const void *key);
 /* Would a packet with this value be found? word: one word or four. */

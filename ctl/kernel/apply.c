@@ -16,6 +16,7 @@
 
 #include "inner.h"
 #include "numbers.h"
+#include "pool.h"
 #include "root.h"
 #include "tests.h"
 
@@ -28,7 +29,9 @@ struct stage {
 	struct counter_plan *counters;
 	struct fresh fresh;
 	uint16_t *slots;
-	bool *new_set; /* per set: its slot is filled by this apply */
+	bool *new_set;              /* per set: its slot is filled by this apply */
+	struct set_image *elements; /* per set: of new ones, until they are in place */
+	uint32_t pool_end;          /* lines that all tables together need */
 	struct image *image;
 	char *manifest;
 	struct apply_result *result;
@@ -111,9 +114,11 @@ static const struct set *running_set(const struct running *running, const char *
 	return NULL;
 }
 
-static bool same_types(const struct set *a, const struct set *b)
+/* Kept alike: of the same types, and with the same to remember of an element. */
+static bool same_kind(const struct set *a, const struct set *b)
 {
-	return a->n_types == b->n_types && !memcmp(a->type, b->type, a->n_types * sizeof(a->type[0]));
+	return a->n_types == b->n_types && !memcmp(a->type, b->type, a->n_types * sizeof(a->type[0])) &&
+	       a->has_timeout == b->has_timeout && a->has_counter == b->has_counter;
 }
 
 static uint32_t running_ifindex(const struct running *running, const char *name)
@@ -161,7 +166,7 @@ static int choose_slots(struct stage *s)
 		size_t old = 0;
 		const struct set *before = running_set(running, set->name, &old);
 
-		if (before && same_types(set, before) && set->size == before->size &&
+		if (before && same_kind(set, before) && set->size == before->size &&
 		    (!set->has_content ||
 		     (before->has_content && set->digest == before->digest && same_interfaces(s, set)))) {
 			s->slots[i] = running->set_slot[old];
@@ -190,15 +195,51 @@ static int compile(struct stage *s)
 	return compile_policy(&s->image, &input, s->diag);
 }
 
+/* The elements of new sets as keys, and where the tables of all sets in the pool stand. */
+static int place_sets(struct stage *s)
+{
+	const struct instance *instance = s->root->instance;
+	const struct tables_head *running =
+		instance ? memory_head(&instance->memory, instance->memory.control->generation) : NULL;
+	struct regions regions;
+	int r = regions_of(&regions, running);
+
+	s->elements = calloc(s->policy->n_sets + 1, sizeof(*s->elements));
+	if (r || !s->elements) {
+		regions_clear(&regions);
+		return diag_oom(s->diag);
+	}
+	for (size_t i = 0; i < s->policy->n_sets && r == 0; i++) {
+		const struct set *set = &s->policy->sets[i];
+		struct set_head *head = &s->image->head->set[s->slots[i]];
+
+		if (!s->new_set[i]) {
+			if (set_in_pool(set))
+				*head = running->set[s->slots[i]];
+			continue;
+		}
+		r = set_image_of(&s->elements[i], set, s->devices, s->diag);
+		if (r == 0)
+			r = set_fits(set, &s->elements[i], s->diag);
+		if (r == 0 && set_in_pool(set) && pool_place(&regions, head, &s->elements[i]))
+			r = diag_oom(s->diag);
+	}
+	s->pool_end = regions_end(&regions);
+	regions_clear(&regions);
+	return r;
+}
+
 /* Room for the new generation: a first instance, the one that is there, or one that is larger or of newer programs. */
 static int make_room(struct stage *s)
 {
-	struct capacity need = { s->image->n_nodes, s->image->n_refs, s->counters->n, strlen(s->manifest) + 1 };
+	struct capacity need = { s->image->n_nodes, s->image->n_refs, s->counters->n, strlen(s->manifest) + 1,
+				 s->pool_end };
 	struct capacity roomy = capacity_for(need.n_nodes, need.n_refs, need.n_counters, need.n_manifest);
 	struct weir_root *root = s->root;
 	char from[600], to[600];
 	int r;
 
+	roomy.n_lines = pool_roomy(s->image->head, s->pool_end);
 	if (root->instance && capacity_holds(&root->instance->memory.capacity, &need) &&
 	    root->instance->memory.control->programs == load_programs_hash())
 		return 0;
@@ -210,6 +251,8 @@ static int make_room(struct stage *s)
 		roomy.n_refs = roomy.n_refs > have->n_refs ? roomy.n_refs : have->n_refs;
 		roomy.n_counters = roomy.n_counters > have->n_counters ? roomy.n_counters : have->n_counters;
 		roomy.n_manifest = roomy.n_manifest > have->n_manifest ? roomy.n_manifest : have->n_manifest;
+		if (roomy.n_lines < have->n_lines || s->pool_end <= have->n_lines)
+			roomy.n_lines = have->n_lines;
 		return grow(root, &roomy, s->diag);
 	}
 	r = instance_create(&root->instance, root->path, 1, &roomy, NULL, s->diag);
@@ -220,7 +263,8 @@ static int make_room(struct stage *s)
 	return rename(from, to) ? diag_errno(s->diag, errno, "cannot rename '%s'", from) : 0;
 }
 
-static int load_sets(struct stage *s)
+/* Puts new sets that are in kernel maps into their slots. */
+static int load_kernel_sets(struct stage *s)
 {
 	const struct policy *policy = s->policy;
 	struct inner *inner = calloc(policy->n_sets + 1, sizeof(*inner));
@@ -229,25 +273,32 @@ static int load_sets(struct stage *s)
 	int r = inner && slots ? 0 : diag_oom(s->diag);
 
 	for (size_t i = 0; i < policy->n_sets && r == 0; i++) {
-		struct set_image image = { 0 };
-
-		if (!s->new_set[i])
+		if (!s->new_set[i] || set_in_pool(&policy->sets[i]))
 			continue;
-		r = set_image_add(&image, &policy->sets[i], policy->sets[i].elements, policy->sets[i].n_elements,
-				  s->devices, s->diag);
-		if (r == 0)
-			r = inner_create(&inner[n], &policy->sets[i], &image, s->diag);
+		r = inner_create(&inner[n], &policy->sets[i], &s->elements[i], s->diag);
 		if (r == 0)
 			slots[n++] = s->slots[i];
-		set_image_clear(&image);
 	}
-	if (r == 0)
+	if (r == 0 && n)
 		r = inner_publish(s->root->instance->set, slots, inner, n, s->diag);
 	for (size_t i = 0; i < n; i++)
 		inner_close(&inner[i]);
 	free(inner);
 	free(slots);
 	return r;
+}
+
+/* Writes the tables of new sets to where place_sets() said, which nobody reads yet. */
+static int build_tables(struct stage *s)
+{
+	struct memory *memory = &s->root->instance->memory;
+	struct pool pool = { memory->lines, memory->capacity.n_lines };
+	int r = 0;
+
+	for (size_t i = 0; i < s->policy->n_sets && r == 0; i++)
+		if (s->new_set[i] && set_in_pool(&s->policy->sets[i]))
+			r = pool_build(&pool, &s->image->head->set[s->slots[i]], &s->elements[i]);
+	return r ? diag_errno(s->diag, -r, "cannot lay out the tables of the sets") : 0;
 }
 
 /* Numbers that were in use before and are given out again. A first instance has only zeros. */
@@ -405,13 +456,25 @@ static int forget(struct stage *s)
 
 /* ---- the whole ---- */
 
+/* b is a policy that was read back: without long lists of elements. */
+static bool same_source(const struct policy *a, const struct policy *b, size_t number)
+{
+	const struct source *theirs = &b->sources[number];
+	size_t length = 0;
+	char *text = policy_source_brief(a, number, &length);
+	bool same = text && !strcmp(a->sources[number].name, theirs->name) && length == theirs->length &&
+		    !memcmp(text, theirs->text, length);
+
+	free(text);
+	return same;
+}
+
 static bool same_sources(const struct policy *a, const struct policy *b)
 {
 	if (a->n_sources != b->n_sources)
 		return false;
 	for (size_t i = 0; i < a->n_sources; i++)
-		if (strcmp(a->sources[i].name, b->sources[i].name) || a->sources[i].length != b->sources[i].length ||
-		    memcmp(a->sources[i].text, b->sources[i].text, a->sources[i].length))
+		if (!same_source(a, b, i))
 			return false;
 	return true;
 }
@@ -465,8 +528,14 @@ static void undo(struct stage *s)
 
 static int stage(struct stage *s)
 {
-	int r = make_room(s);
+	int r = s->root->instance ? root_settle(s->root, s->diag) : 0;
 
+	if (r == 0)
+		r = place_sets(s);
+	if (r == 0)
+		r = make_room(s);
+	if (r == 0)
+		r = build_tables(s);
 	if (r)
 		return r;
 	/* From here on a kill leaves something to tidy up. */
@@ -475,7 +544,7 @@ static int stage(struct stage *s)
 	if (r)
 		return r;
 	write_half(s); /* first: its manifest is the note of the set slots to tidy up */
-	r = load_sets(s);
+	r = load_kernel_sets(s);
 	if (r == 0)
 		r = attach_all(s);
 	return r;
@@ -488,6 +557,9 @@ static void stage_clear(struct stage *s)
 	free(s->fresh.at);
 	free(s->slots);
 	free(s->new_set);
+	for (size_t i = 0; s->elements && i < s->policy->n_sets; i++)
+		set_image_clear(&s->elements[i]);
+	free(s->elements);
 	image_free(s->image);
 	free(s->manifest);
 }

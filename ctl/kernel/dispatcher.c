@@ -80,6 +80,7 @@ int dispatcher_remove(uint32_t ifindex, const struct instance *instance)
 int dispatcher_add(const struct instance *instance, uint32_t ifindex, bool generic, struct diag *diag)
 {
 	struct shared_maps shared = { .events = instance->events,
+				      .lines = instance->lines,
 				      .control = instance->control,
 				      .tables = instance->tables,
 				      .manifest = instance->manifest,

@@ -22,7 +22,7 @@ static void instance_none(struct instance *instance)
 {
 	memset(instance, 0, sizeof(*instance));
 	instance->control = instance->tables = instance->manifest = instance->counters = instance->counter_base = -1;
-	instance->events = -1;
+	instance->lines = instance->events = -1;
 	for (int i = 0; i < SET_MAP_MAX; i++)
 		instance->set[i] = -1;
 	for (int i = 0; i < HOOK_MAX; i++)
@@ -30,7 +30,7 @@ static void instance_none(struct instance *instance)
 }
 
 /* The descriptors of an instance under the names they are pinned by. */
-#define FILES (6 + SET_MAP_MAX + HOOK_MAX)
+#define FILES (7 + SET_MAP_MAX + HOOK_MAX)
 struct file {
 	const char *name;
 	int *fd;
@@ -45,6 +45,7 @@ static void instance_files(struct instance *instance, struct file files[FILES])
 	files[n++] = (struct file){ "manifest", &instance->manifest };
 	files[n++] = (struct file){ "counters", &instance->counters };
 	files[n++] = (struct file){ "counter_base", &instance->counter_base };
+	files[n++] = (struct file){ "lines", &instance->lines };
 	files[n++] = (struct file){ "events", &instance->events };
 	for (int i = 0; i < SET_MAP_MAX; i++)
 		files[n++] = (struct file){ set_map_names[i], &instance->set[i] };
@@ -144,6 +145,7 @@ int instance_create(struct instance **ret, const char *root, unsigned int number
 	instance->manifest = duplicate(bpf_map__fd(bpf->maps.manifest));
 	instance->counters = duplicate(bpf_map__fd(bpf->maps.counters));
 	instance->counter_base = duplicate(bpf_map__fd(bpf->maps.counter_base));
+	instance->lines = duplicate(bpf_map__fd(bpf->maps.lines));
 	instance->events = duplicate(bpf_map__fd(bpf->maps.events));
 	instance->set[SET_WORD] = duplicate(bpf_map__fd(bpf->maps.set_word));
 	instance->set[SET_WORD_LPM] = duplicate(bpf_map__fd(bpf->maps.set_word_lpm));
@@ -154,7 +156,8 @@ int instance_create(struct instance **ret, const char *root, unsigned int number
 	instance->program[HOOK_TC_INGRESS] = duplicate(bpf_program__fd(bpf->progs.weir_tc_ingress));
 	instance->program[HOOK_TC_EGRESS] = duplicate(bpf_program__fd(bpf->progs.weir_tc_egress));
 	load_close(bpf);
-	r = memory_map(&instance->memory, instance->control, instance->tables, instance->manifest, capacity, diag);
+	r = memory_map(&instance->memory, instance->control, instance->tables, instance->manifest, instance->lines,
+		       capacity, diag);
 	if (r == 0) {
 		*instance->memory.control = (struct control){
 			.magic = WEIR_ABI_MAGIC,
@@ -163,6 +166,7 @@ int instance_create(struct instance **ret, const char *root, unsigned int number
 			.n_refs = capacity->n_refs,
 			.n_counters = capacity->n_counters,
 			.n_manifest = capacity->n_manifest,
+			.n_lines = capacity->n_lines,
 			.programs = load_programs_hash(),
 		};
 		snprintf(directory, sizeof(directory), "%s/%u-new", root, number);
@@ -205,10 +209,11 @@ int instance_open(struct instance **ret, const char *directory, unsigned int num
 			       directory, control.abi_version, WEIR_ABI_VERSION);
 		diag_hint(diag, "take it down with the version that loaded it, then apply again");
 	}
-	capacity = (struct capacity){ control.n_nodes, control.n_refs, control.n_counters, control.n_manifest };
+	capacity = (struct capacity){ control.n_nodes, control.n_refs, control.n_counters, control.n_manifest,
+				      control.n_lines };
 	if (r == 0)
-		r = memory_map(&instance->memory, instance->control, instance->tables, instance->manifest, &capacity,
-			       diag);
+		r = memory_map(&instance->memory, instance->control, instance->tables, instance->manifest,
+			       instance->lines, &capacity, diag);
 	if (r) {
 		instance_close(instance);
 		return r;

@@ -114,20 +114,26 @@ int root_attachments(struct weir_root *root, struct attachment **ret, size_t *re
 /* ---- elements of the running sets ---- */
 struct set_change {
 	size_t added, deleted, unchanged;
+	size_t refreshed; /* were there, and have their time anew */
 };
 /* Elements are as of elements_parse() with root_running()->policy's set. Each element is atomic for a reader. */
-int root_set_add(struct weir_root *root, const struct set *set, const struct element *elements, size_t n,
+int root_set_add(struct weir_root *root, const struct set *set, const struct element_list *elements,
 		 struct set_change *ret, struct diag *diag);
-int root_set_del(struct weir_root *root, const struct set *set, const struct element *elements, size_t n,
+int root_set_del(struct weir_root *root, const struct set *set, const struct element_list *elements,
 		 struct set_change *ret, struct diag *diag);
-/* The whole content in one step: a packet sees the old set or the new one. n = 0: flush. */
-int root_set_replace(struct weir_root *root, const struct set *set, const struct element *elements, size_t n,
+/* The whole content in one step: a packet sees the old set or the new one. No elements: flush. */
+int root_set_replace(struct weir_root *root, const struct set *set, const struct element_list *elements,
 		     struct set_change *ret, struct diag *diag);
 /* true where a packet with this value would be found. One value a part, no ranges. */
 int root_set_test(struct weir_root *root, const struct set *set, const struct element *element, bool *ret,
 		  struct diag *diag);
-/* Elements as stored (ranges have become prefixes), sorted; parts of one element: set->n_types. *ret: n * n_types ranges, malloc'ed. */
-int root_set_list(struct weir_root *root, const struct set *set, struct range **ret, size_t *ret_n, struct diag *diag);
+/* Elements as stored (ranges have become prefixes): as keys; how many; or as ranges, sorted. */
+int root_set_image(struct weir_root *root, const struct set *set, struct set_image *ret, struct diag *diag);
+int root_set_count(struct weir_root *root, const struct set *set, size_t *ret, struct diag *diag);
+/* *ret: n * n_types ranges, malloc'ed. *values (may be NULL): of each, expires_ns being the time left, malloc'ed; NULL
+ * where the set has none. */
+int root_set_list(struct weir_root *root, const struct set *set, struct range **ret, struct set_value **values,
+		  size_t *ret_n, struct diag *diag);
 
 /* ---- events: `log` statements ---- */
 typedef int (*event_handler)(void *context, const struct event *event);

@@ -16,6 +16,7 @@
 const struct shared_maps shared_none = {
 	.set = { -1, -1, -1, -1, -1 },
 	.events = -1,
+	.lines = -1,
 	.control = -1,
 	.tables = -1,
 	.manifest = -1,
@@ -79,13 +80,14 @@ struct capacity capacity_for(size_t n_nodes, size_t n_refs, size_t n_counters, s
 	return (struct capacity){ .n_nodes = power_of_two(n_nodes + n_nodes / 4, 4096),
 				  .n_refs = power_of_two(n_refs + n_refs / 4, 4096),
 				  .n_counters = power_of_two(n_counters + n_counters / 4, 1024),
-				  .n_manifest = power_of_two(n_manifest + n_manifest / 4, 65536) };
+				  .n_manifest = power_of_two(n_manifest + n_manifest / 4, 65536),
+				  .n_lines = POOL_MIN };
 }
 
 bool capacity_holds(const struct capacity *have, const struct capacity *need)
 {
 	return have->n_nodes >= need->n_nodes && have->n_refs >= need->n_refs && have->n_counters >= need->n_counters &&
-	       have->n_manifest >= need->n_manifest;
+	       have->n_manifest >= need->n_manifest && have->n_lines >= need->n_lines;
 }
 
 struct half_layout half_layout(const struct capacity *c)
@@ -141,12 +143,14 @@ int load_open(struct weir_bpf **ret, const struct capacity *c, unsigned int flag
 	    bpf_map__set_value_size(bpf->maps.manifest, c->n_manifest) ?:
 	    bpf_map__set_max_entries(bpf->maps.counters, c->n_counters) ?:
 	    bpf_map__set_max_entries(bpf->maps.counter_base, c->n_counters) ?:
+	    bpf_map__set_max_entries(bpf->maps.lines, c->n_lines) ?:
 	    reuse(bpf->maps.set_word, shared->set[SET_WORD]) ?:
 	    reuse(bpf->maps.set_word_lpm, shared->set[SET_WORD_LPM]) ?:
 	    reuse(bpf->maps.set_quad, shared->set[SET_QUAD]) ?:
 	    reuse(bpf->maps.set_quad_lpm, shared->set[SET_QUAD_LPM]) ?:
 	    reuse(bpf->maps.set_tuple, shared->set[SET_TUPLE]) ?:
 	    reuse(bpf->maps.events, shared->events) ?:
+	    reuse(bpf->maps.lines, shared->lines) ?:
 	    reuse(bpf->maps.control, shared->control) ?:
 	    reuse(bpf->maps.tables, shared->tables) ?:
 	    reuse(bpf->maps.manifest, shared->manifest) ?:
@@ -199,8 +203,8 @@ static int map_one(void **ret, int fd, size_t value_size, size_t entries, const 
 	return 0;
 }
 
-int memory_map(struct memory *ret, int control_fd, int tables_fd, int manifest_fd, const struct capacity *capacity,
-	       struct diag *diag)
+int memory_map(struct memory *ret, int control_fd, int tables_fd, int manifest_fd, int lines_fd,
+	       const struct capacity *capacity, struct diag *diag)
 {
 	struct memory m = { .capacity = *capacity };
 	int r;
@@ -210,6 +214,8 @@ int memory_map(struct memory *ret, int control_fd, int tables_fd, int manifest_f
 		r = map_one((void **)&m.tables, tables_fd, half_layout(capacity).size, 2, "tables", diag);
 	if (r == 0)
 		r = map_one((void **)&m.manifest, manifest_fd, capacity->n_manifest, 2, "manifest", diag);
+	if (r == 0)
+		r = map_one((void **)&m.lines, lines_fd, sizeof(struct line), capacity->n_lines, "lines", diag);
 	if (r) {
 		memory_unmap(&m);
 		return r;
@@ -226,7 +232,26 @@ void memory_unmap(struct memory *m)
 		munmap(m->tables, map_bytes(half_layout(&m->capacity).size, 2));
 	if (m->manifest)
 		munmap(m->manifest, map_bytes(m->capacity.n_manifest, 2));
+	if (m->lines)
+		munmap(m->lines, map_bytes(sizeof(struct line), m->capacity.n_lines));
 	memset(m, 0, sizeof(*m));
+}
+
+struct tables_head *memory_head(const struct memory *m, uint64_t generation)
+{
+	return (struct tables_head *)(m->tables + (generation & 1) * half_layout(&m->capacity).size);
+}
+
+/* The half must not be read by any packet. */
+struct tables_head *memory_repeat_half(struct memory *m)
+{
+	unsigned int from = m->control->generation & 1, to = !from;
+	size_t n_manifest = m->capacity.n_manifest;
+	const uint8_t *text = m->manifest + from * n_manifest;
+
+	memcpy(memory_head(m, to), memory_head(m, from), half_layout(&m->capacity).size);
+	memcpy(m->manifest + to * n_manifest, text, strnlen((const char *)text, n_manifest - 1) + 1);
+	return memory_head(m, to);
 }
 
 /* The half must not be read by any packet. */

@@ -9,9 +9,12 @@ struct weir_bpf;
 /* What one half of an instance holds, and where. Counts of nodes and refs are powers of two. */
 struct capacity {
 	uint32_t n_nodes, n_refs, n_counters, n_manifest;
+	uint32_t n_lines; /* of the pool, which both halves share; any number from POOL_MIN */
 };
 
-/* Smallest capacity that holds this much, with room to grow. */
+#define POOL_MIN 2048 /* lines */
+
+/* Smallest capacity that holds this much, with room to grow; the smallest pool. */
 struct capacity capacity_for(size_t n_nodes, size_t n_refs, size_t n_counters, size_t n_manifest);
 bool capacity_holds(const struct capacity *have, const struct capacity *need);
 
@@ -29,6 +32,7 @@ enum load_flags {
 struct shared_maps {
 	int set[SET_MAP_MAX];
 	int events;
+	int lines;
 	/* only for LOAD_XDP_ONLY: */
 	int control, tables, manifest, counters, counter_base;
 };
@@ -41,16 +45,20 @@ void load_close(struct weir_bpf *bpf);
 /* Of the object inside this command. */
 uint64_t load_programs_hash(void);
 
-/* The shared memory of the three mmapable maps. */
+/* The shared memory of the four mmapable maps. */
 struct memory {
 	struct control *control;
 	uint8_t *tables;
 	uint8_t *manifest;
+	struct line *lines;
 	struct capacity capacity;
 };
-int memory_map(struct memory *ret, int control_fd, int tables_fd, int manifest_fd, const struct capacity *capacity,
-	       struct diag *diag);
+int memory_map(struct memory *ret, int control_fd, int tables_fd, int manifest_fd, int lines_fd,
+	       const struct capacity *capacity, struct diag *diag);
 void memory_unmap(struct memory *memory);
+/* The other half becomes the same as the one that runs. Returns its head. */
+struct tables_head *memory_repeat_half(struct memory *memory);
+struct tables_head *memory_head(const struct memory *memory, uint64_t generation);
 void memory_write_half(struct memory *memory, unsigned int half, const struct image *image);
 
 /* What libbpf and libxdp last said; they never print by themselves. */

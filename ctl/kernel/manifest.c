@@ -2,7 +2,8 @@
 /*
  * What the running generation was made from: the rule file's sources, and the numbers it was given
  * (interfaces, counters, set slots). JSON, in the half of the manifest map that goes with the tables.
- * The sources are parsed again when they are needed; a library that is deterministic makes the same policy.
+ * The sources are parsed again when they are needed; a library that is deterministic makes the same policy. Long
+ * lists of elements are left out: what they say is in the sets' tables, and their digests tell them apart.
  */
 #include <errno.h>
 #include <fnmatch.h>
@@ -15,6 +16,7 @@
 #include <jansson.h>
 
 #include "../../bpf/abi.h"
+#include "inner.h"
 #include "root.h"
 
 uint64_t netns_number(void)
@@ -61,10 +63,18 @@ int manifest_write(char **ret, const struct policy *policy, const struct device_
 {
 	json_t *root = json_object(), *sources = json_array(), *devs = json_array(), *filters = json_array();
 	json_t *sets = json_array();
+	bool out_of_memory = false;
 
-	for (size_t i = 0; i < policy->n_sources; i++)
-		json_array_append_new(sources, json_pack("{s:s,s:s%}", "name", policy->sources[i].name, "text",
-							 policy->sources[i].text, policy->sources[i].length));
+	for (size_t i = 0; i < policy->n_sources; i++) {
+		size_t length = 0;
+		char *text = policy_source_brief(policy, i, &length);
+
+		json_array_append_new(
+			sources,
+			text ? json_pack("{s:s,s:s%}", "name", policy->sources[i].name, "text", text, length) : NULL);
+		out_of_memory |= !text;
+		free(text);
+	}
 	for (size_t i = 0; i < policy->n_devices; i++)
 		json_array_append_new(devs, json_pack("{s:s,s:I,s:b}", "name", policy->devices[i], "ifindex",
 						      (json_int_t)devices[i].ifindex, "raw_ip", devices[i].raw_ip));
@@ -75,9 +85,9 @@ int manifest_write(char **ret, const struct policy *policy, const struct device_
 
 		for (size_t t = 0; t < policy->sets[i].n_types; t++)
 			json_array_append_new(types, json_integer(policy->sets[i].type[t]));
-		json_array_append_new(sets,
-				      json_pack("{s:s,s:i,s:o,s:o}", "name", policy->sets[i].name, "slot", slots[i],
-						"digest", hexadecimal(policy->sets[i].digest), "types", types));
+		json_array_append_new(sets, json_pack("{s:s,s:i,s:i,s:o,s:o}", "name", policy->sets[i].name, "slot",
+						      slots[i], "maps", set_maps_used(&policy->sets[i]), "digest",
+						      hexadecimal(policy->sets[i].digest), "types", types));
 	}
 	json_object_set_new(root, "file", json_string(file));
 	json_object_set_new(root, "applied_at", json_integer(time(NULL)));
@@ -88,7 +98,7 @@ int manifest_write(char **ret, const struct policy *policy, const struct device_
 	json_object_set_new(root, "named", numbers(counters->named, policy->n_counters));
 	json_object_set_new(root, "counters", json_integer(counters->n));
 	json_object_set_new(root, "sets", sets);
-	*ret = json_dumps(root, JSON_COMPACT);
+	*ret = out_of_memory ? NULL : json_dumps(root, JSON_COMPACT);
 	json_decref(root);
 	return *ret ? 0 : -ENOMEM;
 }
@@ -232,13 +242,14 @@ static int arrays_read(struct manifest *m, json_t *root)
 	return 0;
 }
 
-size_t manifest_slots(const char *text, uint16_t *slots, size_t most)
+size_t manifest_slots(const char *text, struct slot *slots, size_t most)
 {
 	json_t *root = *text ? json_loads(text, 0, NULL) : NULL, *set;
 	size_t i, n = 0;
 
 	json_array_foreach(json_object_get(root, "sets"), i, set) if (n < most) slots[n++] =
-		json_integer_value(json_object_get(set, "slot"));
+		(struct slot){ .number = json_integer_value(json_object_get(set, "slot")),
+			       .maps = json_integer_value(json_object_get(set, "maps")) };
 	json_decref(root);
 	return n;
 }

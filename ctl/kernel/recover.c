@@ -38,24 +38,25 @@ static bool bound(const struct weir_root *root, const struct pin *pin)
 }
 
 /*
- * The other half's manifest names the slots of the generation before, or of one that was being made when its
- * command was killed. Those that the running generation does not name are emptied.
+ * The other half's manifest names the kernel maps of the generation before, or of one that was being made when
+ * its command was killed. Those that the running generation does not name are taken out of their slots. (The
+ * pool needs none of this: what no head names is free.)
  */
 static int tidy_sets(struct weir_root *root, struct diag *diag)
 {
 	const struct memory *memory = &root->instance->memory;
 	unsigned int other = (memory->control->generation + 1) & 1;
 	const char *text = (const char *)memory->manifest + other * memory->capacity.n_manifest;
-	uint16_t slots[SET_SLOTS], forget[SET_SLOTS];
+	struct slot slots[SET_SLOTS], forget[SET_SLOTS];
 	size_t n = 0, n_slots = 0;
 
 	if (memchr(text, 0, memory->capacity.n_manifest))
 		n_slots = manifest_slots(text, slots, SET_SLOTS);
 	for (size_t i = 0; i < n_slots; i++) {
-		bool in_use = slots[i] >= SET_SLOTS;
+		bool in_use = slots[i].number >= SET_SLOTS || !slots[i].maps;
 
 		for (size_t k = 0; k < root->running.policy->n_sets && !in_use; k++)
-			in_use = root->running.set_slot[k] == slots[i];
+			in_use = root->running.set_slot[k] == slots[i].number;
 		if (!in_use)
 			forget[n++] = slots[i];
 	}
@@ -87,6 +88,27 @@ int tidy(struct weir_root *root, struct diag *diag)
 	return r;
 }
 
+/* A flip alone (set load) leaves settled one behind; anything else, 0 above all, more than the old half. */
+static bool only_flipped(const struct control *control)
+{
+	return control->settled && control->settled + 1 == control->generation;
+}
+
+int root_settle(struct weir_root *root, struct diag *diag)
+{
+	struct control *control = root->instance->memory.control;
+	int r = 0;
+
+	if (control->settled == control->generation)
+		return 0;
+	if (!only_flipped(control))
+		return tidy(root, diag);
+	r = wait_for_packets(diag);
+	if (r == 0)
+		control->settled = control->generation;
+	return r;
+}
+
 /* ---- growing ---- */
 
 /* to.base := from.base + what from's CPUs counted; may be done again. */
@@ -109,6 +131,21 @@ static int carry_counters(const struct instance *from, const struct instance *to
 	return r ? diag_errno(diag, -r, "cannot carry the counters over") : 0;
 }
 
+static void copy_pool(const struct instance *from, struct instance *to)
+{
+	const struct tables_head *head = memory_head(&from->memory, from->memory.control->generation);
+
+	for (size_t slot = 0; slot < SET_SLOTS; slot++) {
+		for (int which = 0; which < SET_TABLE_MAX; which++) {
+			const struct table *t = &head->set[slot].table[which];
+
+			if (t->first)
+				memcpy(to->memory.lines + t->first, from->memory.lines + t->first,
+				       t->lines * sizeof(struct line));
+		}
+	}
+}
+
 /* The larger instance starts with the rules that run, so that replacing programs changes nothing for any packet. */
 static void copy_generation(const struct instance *from, struct instance *to)
 {
@@ -123,6 +160,8 @@ static void copy_generation(const struct instance *from, struct instance *to)
 	memcpy(dst + b.refs_off, src + a.refs_off, from->memory.capacity.n_refs * sizeof(uint32_t));
 	memcpy(to->memory.manifest + half * to->memory.capacity.n_manifest,
 	       from->memory.manifest + half * from->memory.capacity.n_manifest, from->memory.capacity.n_manifest);
+	/* The regions of the pool stay where they are: other sets' tables, and what was placed for new ones, fit. */
+	copy_pool(from, to);
 	to->memory.control->settled = from->memory.control->settled;
 	__atomic_store_n(&to->memory.control->generation, generation, __ATOMIC_RELEASE);
 }
@@ -238,6 +277,7 @@ static int look(struct found *found, const char *path)
 /* Leaves root->instance and root->running as they should be; NULL and empty where nothing is loaded. */
 int recover(struct weir_root *root, struct diag *diag)
 {
+	const struct control *control;
 	struct instance *ready;
 	struct found found;
 	char path[600];
@@ -279,7 +319,8 @@ int recover(struct weir_root *root, struct diag *diag)
 		return r;
 	}
 	r = root_reload(root, diag);
-	if (r == 0 && root->instance->memory.control->settled != root->instance->memory.control->generation &&
+	control = root->instance->memory.control;
+	if (r == 0 && control->settled != control->generation && !only_flipped(control) &&
 	    root->contents->netns == netns_number())
 		r = tidy(root, diag);
 	return r;

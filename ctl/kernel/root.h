@@ -8,7 +8,7 @@
 struct instance {
 	unsigned int number;
 	struct memory memory;
-	int control, tables, manifest, counters, counter_base, events;
+	int control, tables, manifest, counters, counter_base, lines, events;
 	int set[SET_MAP_MAX];
 	int program[HOOK_MAX];
 };
@@ -33,6 +33,12 @@ void instance_close(struct instance *instance);
 int instance_remove(const char *root, const char *name);
 int directory_remove(const char *path);
 
+/* elements.c */
+void root_flip(struct weir_root *root); /* the other half runs */
+int set_full(const struct set *set, struct diag *diag);
+/* -ENOSPC where the file states a smaller size */
+int set_fits(const struct set *set, const struct set_image *image, struct diag *diag);
+
 /* counters.c: fd is the counters map (a per-CPU array), or for counters_clear() also the array of bases */
 int counters_sum(int fd, uint32_t first, uint32_t n, struct counter *ret);
 int counters_clear(int fd, const uint32_t *numbers, size_t n);
@@ -53,8 +59,9 @@ struct manifest {
 int manifest_write(char **ret, const struct policy *policy, const struct device_env *devices,
 		   const struct counter_plan *counters, const uint16_t *slots, const char *file, uint64_t netns);
 int manifest_read(struct manifest **ret, const char *text, struct diag *diag);
-/* Only the set slots a manifest names; 0 where it cannot be read. */
-size_t manifest_slots(const char *text, uint16_t *slots, size_t most);
+/* Only the set slots a manifest names, with the kernel maps there; 0 where it cannot be read. */
+struct slot;
+size_t manifest_slots(const char *text, struct slot *slots, size_t most);
 void manifest_free(struct manifest *manifest);
 uint64_t netns_number(void);
 
@@ -81,3 +88,5 @@ int recover(struct weir_root *root, struct diag *diag);
 int grow(struct weir_root *root, const struct capacity *need, struct diag *diag);
 /* Forgets sets and attachments that the running generation does not name. */
 int tidy(struct weir_root *root, struct diag *diag);
+/* Afterwards no packet reads the other half: it, and the regions of the pool that it alone names, may be written. */
+int root_settle(struct weir_root *root, struct diag *diag);

@@ -13,6 +13,7 @@
 
 #include "inner.h"
 #include "load.h"
+#include "pool.h"
 #include "root.h"
 #include "weir.skel.h"
 
@@ -23,9 +24,11 @@
 struct runner {
 	struct weir_bpf *bpf;
 	struct memory memory;
+	struct capacity capacity;
 	int outer[SET_MAP_MAX];
-	bool own_sets;    /* false: those of a running instance */
-	uint32_t counted; /* counters that any policy so far may have used */
+	bool own_sets;                    /* false: those of a running instance */
+	struct set_head heads[SET_SLOTS]; /* where the tables of own sets are */
+	uint32_t counted;                 /* counters that any policy so far may have used */
 	int program[HOOK_MAX];
 	uint32_t *rule_of; /* per node: the rule that it compares */
 	size_t n_nodes;
@@ -49,21 +52,23 @@ struct device_env *device_env_plain(const struct policy *policy)
 	return devices;
 }
 
-static int runner_make(struct runner **ret, const struct capacity *capacity, const struct shared_maps *shared,
+/* Loads the programs, again where they are loaded with less room. */
+static int runner_make(struct runner *runner, const struct capacity *capacity, const struct shared_maps *shared,
 		       struct diag *diag)
 {
-	struct runner *runner = calloc(1, sizeof(*runner));
 	struct weir_bpf *bpf;
 	int r;
 
-	if (!runner)
-		return diag_oom(diag);
+	memory_unmap(&runner->memory);
+	load_close(runner->bpf);
 	r = load_open(&runner->bpf, capacity, LOAD_TRACE, shared, diag);
 	if (r) {
-		free(runner);
+		runner->bpf = NULL;
 		return r;
 	}
 	bpf = runner->bpf;
+	runner->capacity = *capacity;
+	runner->counted = 0;
 	runner->own_sets = shared->set[0] < 0;
 	runner->outer[SET_WORD] = bpf_map__fd(bpf->maps.set_word);
 	runner->outer[SET_WORD_LPM] = bpf_map__fd(bpf->maps.set_word_lpm);
@@ -73,21 +78,28 @@ static int runner_make(struct runner **ret, const struct capacity *capacity, con
 	runner->program[HOOK_XDP] = bpf_program__fd(bpf->progs.weir_xdp);
 	runner->program[HOOK_TC_INGRESS] = bpf_program__fd(bpf->progs.weir_tc_ingress);
 	runner->program[HOOK_TC_EGRESS] = bpf_program__fd(bpf->progs.weir_tc_egress);
-	r = memory_map(&runner->memory, bpf_map__fd(bpf->maps.control), bpf_map__fd(bpf->maps.tables),
-		       bpf_map__fd(bpf->maps.manifest), capacity, diag);
-	if (r) {
+	return memory_map(&runner->memory, bpf_map__fd(bpf->maps.control), bpf_map__fd(bpf->maps.tables),
+			  bpf_map__fd(bpf->maps.manifest), bpf_map__fd(bpf->maps.lines), capacity, diag);
+}
+
+static int runner_new(struct runner **ret, const struct capacity *capacity, const struct shared_maps *shared,
+		      struct diag *diag)
+{
+	struct runner *runner = calloc(1, sizeof(*runner));
+	int r = runner ? runner_make(runner, capacity, shared, diag) : diag_oom(diag);
+
+	if (r)
 		runner_close(runner);
-		return r;
-	}
-	*ret = runner;
-	return 0;
+	else
+		*ret = runner;
+	return r;
 }
 
 int runner_open(struct runner **ret, size_t n_nodes, size_t n_refs, struct diag *diag)
 {
 	struct capacity capacity = capacity_for(n_nodes, n_refs, n_nodes + 1024, 0);
 
-	return runner_make(ret, &capacity, &shared_none, diag);
+	return runner_new(ret, &capacity, &shared_none, diag);
 }
 
 /* The tables of the running generation are copied; its sets are looked up where they are. */
@@ -103,7 +115,8 @@ int runner_open_running(struct runner **ret, struct weir_root *root, struct diag
 		return diag_errno(diag, ENOENT,
 				  "cannot explain by the running rules: nothing is loaded; use --rules FILE");
 	memcpy(shared.set, instance->set, sizeof(shared.set));
-	r = runner_make(&runner, &instance->memory.capacity, &shared, diag);
+	shared.lines = instance->lines;
+	r = runner_new(&runner, &instance->memory.capacity, &shared, diag);
 	if (r)
 		return r;
 	size = half_layout(&instance->memory.capacity).size;
@@ -124,28 +137,49 @@ void runner_close(struct runner *runner)
 	free(runner);
 }
 
-static int runner_load_sets(struct runner *runner, const struct policy *policy, const struct device_env *devices,
+/* The tables of all sets in the pool from its start, and programs with room for them. */
+static int load_tables(struct runner *runner, const struct policy *policy, const struct set_image *elements,
+		       struct diag *diag)
+{
+	struct set_head *heads = runner->heads;
+	struct regions regions = { 0 };
+	struct pool pool;
+	int r = 0;
+
+	for (size_t i = 0; i < policy->n_sets && r == 0; i++)
+		if (set_in_pool(&policy->sets[i]))
+			r = pool_place(&regions, &heads[i], &elements[i]);
+	if (r == 0 && regions_end(&regions) > runner->capacity.n_lines) {
+		struct capacity larger = runner->capacity;
+
+		larger.n_lines = regions_end(&regions) + regions_end(&regions) / 4;
+		r = runner_make(runner, &larger, &shared_none, diag);
+	}
+	regions_clear(&regions);
+	pool = (struct pool){ runner->memory.lines, runner->capacity.n_lines };
+	for (size_t i = 0; i < policy->n_sets && r == 0; i++)
+		if (set_in_pool(&policy->sets[i]))
+			r = pool_build(&pool, &heads[i], &elements[i]);
+	return r;
+}
+
+static int load_kernel_sets(struct runner *runner, const struct policy *policy, const struct set_image *elements,
 			    struct diag *diag)
 {
 	struct inner *inner = calloc(policy->n_sets + 1, sizeof(*inner));
-	uint16_t *slots = set_slots_plain(policy);
+	uint16_t *slots = calloc(policy->n_sets + 1, sizeof(*slots));
 	size_t n = 0;
 	int r = inner && slots ? 0 : diag_oom(diag);
 
 	for (size_t i = 0; i < policy->n_sets && r == 0; i++) {
-		const struct set *set = &policy->sets[i];
-		struct set_image image = { 0 };
-
-		r = set_image_add(&image, set, set->elements, set->n_elements, devices, diag);
+		if (set_in_pool(&policy->sets[i]))
+			continue;
+		r = inner_create(&inner[n], &policy->sets[i], &elements[i], diag);
 		if (r == 0)
-			r = inner_create(&inner[n], set, &image, diag);
-		n += r == 0;
-		set_image_clear(&image);
+			slots[n++] = i;
 	}
-	if (r == 0 && n > SET_SLOTS)
-		r = diag_errno(diag, E2BIG, "cannot load %zu sets: at most %d", n, SET_SLOTS);
 	/* A slot keeps the maps of an earlier policy that its new set does not use: they are never looked at. */
-	if (r == 0)
+	if (r == 0 && n)
 		r = inner_publish(runner->outer, slots, inner, n, diag);
 	for (size_t i = 0; i < n; i++)
 		inner_close(&inner[i]);
@@ -154,11 +188,35 @@ static int runner_load_sets(struct runner *runner, const struct policy *policy, 
 	return r;
 }
 
+static int runner_load_sets(struct runner *runner, const struct policy *policy, const struct device_env *devices,
+			    struct diag *diag)
+{
+	struct set_image *elements = calloc(policy->n_sets + 1, sizeof(*elements));
+	int r = elements ? 0 : diag_oom(diag);
+
+	if (r == 0 && policy->n_sets > SET_SLOTS)
+		r = diag_errno(diag, E2BIG, "cannot load %zu sets: at most %d", policy->n_sets, SET_SLOTS);
+	for (size_t i = 0; i < policy->n_sets && r == 0; i++) {
+		const struct set *set = &policy->sets[i];
+
+		r = set_image_of(&elements[i], set, devices, diag);
+		if (r == 0)
+			r = set_fits(set, &elements[i], diag);
+	}
+	if (r == 0)
+		r = load_tables(runner, policy, elements, diag);
+	if (r == 0)
+		r = load_kernel_sets(runner, policy, elements, diag);
+	for (size_t i = 0; elements && i < policy->n_sets; i++)
+		set_image_clear(&elements[i]);
+	free(elements);
+	return r;
+}
+
 int runner_load(struct runner *runner, const struct policy *policy, const struct device_env *devices,
 		const struct image *image, struct diag *diag)
 {
-	uint32_t counters = image->n_counters, *rule_of;
-	struct control *control = runner->memory.control;
+	uint32_t counters = image->n_counters, half, *rule_of;
 	int r = 0;
 
 	if (image->n_nodes > runner->memory.capacity.n_nodes || image->n_refs > runner->memory.capacity.n_refs ||
@@ -180,8 +238,11 @@ int runner_load(struct runner *runner, const struct policy *policy, const struct
 	r = counters_clear(bpf_map__fd(runner->bpf->maps.counters), NULL, runner->counted);
 	if (r)
 		return diag_errno(diag, -r, "cannot clear counters");
-	memory_write_half(&runner->memory, (control->generation + 1) & 1, image);
-	__atomic_store_n(&control->generation, control->generation + 1, __ATOMIC_RELEASE);
+	half = (runner->memory.control->generation + 1) & 1;
+	memory_write_half(&runner->memory, half, image);
+	memcpy(memory_head(&runner->memory, half)->set,
+	       runner->own_sets ? runner->heads : memory_head(&runner->memory, half + 1)->set, sizeof(runner->heads));
+	__atomic_store_n(&runner->memory.control->generation, runner->memory.control->generation + 1, __ATOMIC_RELEASE);
 	return 0;
 }
 

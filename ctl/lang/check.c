@@ -66,7 +66,7 @@ static void check_set_type(struct lang *l, const struct condition *c, const stru
 		diag_other(l->diag, entry->type_loc.file ? entry->type_loc : set->loc);
 		return;
 	}
-	if (!c->negated && set->n_elements && types[0] == TYPE_ADDR) {
+	if (!c->negated && set_size(set) && types[0] == TYPE_ADDR) {
 		unsigned int family = want_field(c->field[0]).family;
 
 		if ((family == 4 && !entry->has_v4) || (family == 6 && !entry->has_v6)) {

@@ -35,32 +35,38 @@ void diag_clear(struct diag *diag)
 	diag_init(diag);
 }
 
+uint16_t diag_take_source(struct diag *diag, const char *name, char *text, size_t length)
+{
+	bool room = diag->n_sources < UINT16_MAX;
+	struct diag_source *grown = room ? realloc(diag->sources, (diag->n_sources + 1) * sizeof(*grown)) : NULL;
+	char *copy = strdup(name), *whole = realloc(text, length + 1);
+
+	if (!whole)
+		free(text);
+	if (grown)
+		diag->sources = grown;
+	if (!grown || !copy || !whole) {
+		diag->out_of_memory |= room;
+		free(whole);
+		free(copy);
+		return 0;
+	}
+	whole[length] = '\0';
+	grown[diag->n_sources] = (struct diag_source){ .name = copy, .text = whole, .length = length };
+	return (uint16_t)++diag->n_sources;
+}
+
 uint16_t diag_add_source(struct diag *diag, const char *name, const char *text, size_t length)
 {
-	struct diag_source *grown, *source;
+	char *copy = malloc(length + 1);
 
-	if (diag->n_sources >= UINT16_MAX)
+	if (!copy) {
+		diag->out_of_memory = true;
 		return 0;
-	grown = realloc(diag->sources, (diag->n_sources + 1) * sizeof(*grown));
-	if (!grown)
-		goto oom;
-	diag->sources = grown;
-	source = &grown[diag->n_sources];
-	source->name = strdup(name);
-	source->text = malloc(length + 1);
-	source->length = length;
-	if (!source->name || !source->text) {
-		free(source->name);
-		free(source->text);
-		goto oom;
 	}
 	if (length)
-		memcpy(source->text, text, length);
-	source->text[length] = '\0';
-	return (uint16_t)++diag->n_sources;
-oom:
-	diag->out_of_memory = true;
-	return 0;
+		memcpy(copy, text, length);
+	return diag_take_source(diag, name, copy, length);
 }
 
 /* Length of the UTF-8 character at p (1 to 4), or 0 where the bytes are none. Control characters are none. */

@@ -47,6 +47,8 @@ void diag_clear(struct diag *diag);
 
 /* Registers a text; returns the file number for locations (0 when memory ends). */
 uint16_t diag_add_source(struct diag *diag, const char *name, const char *text, size_t length);
+/* The same of a malloc'ed text, which is the diag's from then on, also where there was no memory. */
+uint16_t diag_take_source(struct diag *diag, const char *name, char *text, size_t length);
 
 /* Each returns -EINVAL (errors) or 0 (warnings), so that `return diag_error(...)` reads well. */
 int diag_error(struct diag *diag, struct location loc, const char *format, ...) __attribute__((format(printf, 3, 4)));

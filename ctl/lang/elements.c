@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "addresses.h"
 #include "parse.h"
 #include "words.h"
 
@@ -82,6 +83,7 @@ struct filling {
 	struct location *type_loc; /* where its type comes from; NULL on the command line */
 	size_t capacity;
 	struct element_index index;
+	struct gathering gathering; /* addresses of large texts */
 	bool quiet_duplicates;
 	bool has_v4, has_v6;
 	bool type_failed; /* one error says it for all elements */
@@ -121,6 +123,7 @@ static void fill(struct filling *f, const struct raw_part *parts)
 {
 	struct want wants[CONCAT_MAX];
 	struct set *set = f->set;
+	const struct element_extra *extra;
 	struct element *element;
 	size_t first;
 
@@ -140,7 +143,19 @@ static void fill(struct filling *f, const struct raw_part *parts)
 	if (set->n_elements == f->capacity)
 		set->elements =
 			arena_grow(f->l->arena, set->elements, set->n_elements, &f->capacity, sizeof(*set->elements));
+	extra = parts[raw_element_length(parts) - 1].extra;
+	if (extra && (extra->timeout_ms || extra->expires_ms) && !set->has_timeout) {
+		diag_error(f->l->diag, raw_place(parts), "the elements of set '%s' have no timeouts", set->name);
+		diag_hint(f->l->diag, "state `flags timeout`, or a timeout for all of them, in the set");
+		return;
+	}
+	if (extra && extra->counter && !set->has_counter) {
+		diag_error(f->l->diag, raw_place(parts), "the elements of set '%s' have no counters", set->name);
+		diag_hint(f->l->diag, "state `counter` in the set");
+		return;
+	}
 	element = &set->elements[set->n_elements];
+	element->extra = extra;
 	element->loc = raw_place(parts);
 	if (!element->part)
 		element->part = arena_alloc(f->l->arena, set->n_types * sizeof(*element->part));
@@ -161,12 +176,51 @@ static void fill(struct filling *f, const struct raw_part *parts)
 	set->n_elements++;
 }
 
+/* From so many bytes on a text is read without tokens where it can be. */
+#define LARGE ((size_t)64 << 10)
+
+static size_t count_lines(const char *text, size_t length)
+{
+	const char *end = text + length;
+	size_t n = 1;
+
+	while ((text = memchr(text, '\n', (size_t)(end - text)))) {
+		text++;
+		n++;
+	}
+	return n;
+}
+
+static bool takes_addresses(const struct filling *f)
+{
+	return f->gathering.expected && f->set->n_types == 1 && f->set->type[0] == TYPE_ADDR;
+}
+
+static void gathering_expect(struct filling *f, const char *text, size_t length)
+{
+	f->gathering.arena = f->l->arena;
+	f->gathering.expected = length < LARGE ? 0 : count_lines(text, length);
+}
+
+/* All texts are read: what they gave, in order. */
+static struct addresses gathering_end(struct filling *f)
+{
+	if (f->gathering.at.n4 + f->gathering.at.n6)
+		f->set->n_duplicates += addresses_settle(&f->gathering, f->set->elements, f->set->n_elements);
+	f->has_v4 |= f->gathering.at.n4 > 0;
+	f->has_v6 |= f->gathering.at.n6 > 0;
+	return f->gathering.at;
+}
+
 /* One element a line, or several with commas between them. */
 static void fill_lines(struct filling *f, struct parser *p)
 {
 	p->plain = true;
+	p->extras = true;
 	while (p->tok.kind != T_END) {
 		if (p->tok.kind == T_NEWLINE || p->tok.kind == T_COMMA) {
+			if (p->tok.kind == T_NEWLINE && takes_addresses(f))
+				addresses_lines(&f->gathering, &p->lex);
 			parser_next(p);
 			continue;
 		}
@@ -224,6 +278,8 @@ static void fill_column(struct filling *f, uint16_t file, const char *text, size
 		}
 		part.text = word;
 		part.length = (uint32_t)(pos - word);
+		if (takes_addresses(f) && addresses_word(&f->gathering, word, part.length))
+			continue;
 		loc.column = (uint16_t)(word - start + 1 < UINT16_MAX ? word - start + 1 : UINT16_MAX);
 		loc.length = (uint16_t)(part.length < UINT16_MAX ? part.length : UINT16_MAX);
 		part.loc = loc;
@@ -255,15 +311,15 @@ static void load_file(struct filling *f, const struct set_file *set_file)
 		diag_error(l->diag, set_file->loc, "cannot read '%s': %s", set_file->path, strerror(-r));
 		return;
 	}
-	file = diag_add_source(l->diag, is_stdin ? "stdin" : set_file->path, l->borrowed, length);
-	free(l->borrowed);
+	text = l->borrowed;
 	l->borrowed = NULL;
+	file = diag_take_source(l->diag, is_stdin ? "stdin" : set_file->path, text, length);
 	if (!file) {
 		diag_error(l->diag, set_file->loc, "cannot read '%s': too many files, or no memory", set_file->path);
 		return;
 	}
-	/* The diag's copy outlives this function, and is the only one needed. */
 	text = l->diag->sources[file - 1].text;
+	gathering_expect(f, text, length);
 	if (set_file->column) {
 		fill_column(f, file, text, length, set_file->column);
 		return;
@@ -272,14 +328,24 @@ static void load_file(struct filling *f, const struct set_file *set_file)
 	fill_lines(f, &p);
 }
 
+static uint64_t mix(uint64_t h, uint64_t value)
+{
+	h = (h ^ value) * 0x9fb21c651e98df25u;
+	return h ^ h >> 32;
+}
+
 static uint64_t range_digest(const struct policy *policy, const struct range *r, enum value_type type)
 {
 	uint64_t h;
 
 	if (type == TYPE_IFACE) /* its number says nothing in another policy */
 		return hash_bytes(policy->devices[r->lo.w[0]], strlen(policy->devices[r->lo.w[0]]), HASH_SEED);
-	h = hash_bytes(&r->lo, sizeof(r->lo), HASH_SEED + r->family);
-	return hash_bytes(&r->hi, sizeof(r->hi), h);
+	h = mix(HASH_SEED + r->family, (uint64_t)r->lo.w[0] << 32 | r->hi.w[0]);
+	if (r->family == 4) /* so that a million of them do not take long */
+		return h;
+	for (int i = 1; i < 4; i++)
+		h = mix(h, (uint64_t)r->lo.w[i] << 32 | r->hi.w[i]);
+	return h;
 }
 
 /* Elements add up, so that their order does not count. */
@@ -290,17 +356,47 @@ static uint64_t set_digest(const struct policy *policy, const struct set *set)
 	for (size_t i = 0; i < set->n_types; i++)
 		h = hash_bytes(value_type_name(set->type[i]), strlen(value_type_name(set->type[i])) + 1, h);
 	h = hash_bytes(&set->size, sizeof(set->size), h);
+	if (set->has_timeout || set->has_counter)
+		h = mix(mix(h, set->timeout_ms), (uint64_t)set->has_timeout << 1 | set->has_counter);
 	for (size_t i = 0; i < set->n_elements; i++) {
+		const struct element_extra *extra = set->elements[i].extra;
 		uint64_t one = h;
 
 		for (size_t part = 0; part < set->n_types; part++) {
 			uint64_t digest = range_digest(policy, &set->elements[i].part[part], set->type[part]);
 
-			one = hash_bytes(&digest, sizeof(digest), one);
+			one = mix(one, digest);
+		}
+		if (extra) {
+			one = mix(one, extra->timeout_ms);
+			one = mix(one, extra->expires_ms);
 		}
 		sum += one;
 	}
+	for (size_t i = 0; i < set->addresses.n4; i++) {
+		struct range range = { .family = 4 };
+
+		range.lo.w[0] = set->addresses.v4[i].lo;
+		range.hi.w[0] = set->addresses.v4[i].hi;
+		sum += mix(h, range_digest(policy, &range, TYPE_ADDR));
+	}
+	for (size_t i = 0; i < set->addresses.n6; i++) {
+		struct range range;
+
+		address_range6(&set->addresses.v6[i], &range);
+		sum += mix(h, range_digest(policy, &range, TYPE_ADDR));
+	}
 	return hash_bytes(&sum, sizeof(sum), h);
+}
+
+/* Devices are numbered as they are named: a list of them stays. */
+static void keep_gaps(struct lang *l, const struct set_entry *entry)
+{
+	for (size_t i = 0; i < entry->set.n_types; i++)
+		if (entry->set.type[i] == TYPE_IFACE)
+			return;
+	for (size_t i = 0; i < entry->n_gaps; i++)
+		arena_push(l->arena, l->policy->gaps, l->policy->n_gaps, l->gaps_capacity) = entry->gaps[i];
 }
 
 static void set_load(struct lang *l, struct set_entry *entry)
@@ -314,6 +410,7 @@ static void set_load(struct lang *l, struct set_entry *entry)
 	f.quiet_duplicates = true;
 	for (size_t i = 0; i < entry->n_files; i++)
 		load_file(&f, &entry->files[i]);
+	set->addresses = gathering_end(&f);
 	entry->has_v4 = f.has_v4;
 	entry->has_v6 = f.has_v6;
 	if (!set->n_types && l->env && l->env->set_type)
@@ -322,12 +419,13 @@ static void set_load(struct lang *l, struct set_entry *entry)
 		diag_error(l->diag, set->loc, "set '%s' has neither a type nor elements", set->name);
 		diag_hint(l->diag, "expected elements, or a type, as in `type addr`");
 	}
-	if (set->size && set->n_elements > set->size) {
+	if (set->size && set_size(set) > set->size) {
 		diag_error(l->diag, entry->size_loc, "set '%s' has %zu elements, more than its size", set->name,
-			   set->n_elements);
+			   set_size(set));
 		diag_other(l->diag, set->loc);
 	}
 	set->digest = set_digest(l->policy, set);
+	keep_gaps(l, entry);
 }
 
 void sets_load(struct lang *l)
@@ -364,12 +462,19 @@ static void private_make(struct lang *l, struct policy *policy)
 static void elements_read(struct lang *l, struct element_list *list, const struct set *set, uint16_t file,
 			  size_t length, unsigned int column)
 {
-	struct set into = { .name = set->name, .n_types = set->n_types };
+	struct set into = { .name = set->name,
+			    .n_types = set->n_types,
+			    .has_timeout = set->has_timeout,
+			    .has_counter = set->has_counter };
 	struct filling f = { .l = l, .set = &into, .quiet_duplicates = true };
 	const char *text = l->diag->sources[file - 1].text;
 	struct parser p;
 
 	memcpy(into.type, set->type, sizeof(into.type));
+	f.gathering.at = list->addresses;
+	f.gathering.capacity4 = list->addresses.n4;
+	f.gathering.capacity6 = list->addresses.n6;
+	gathering_expect(&f, text, length);
 	if (column) {
 		fill_column(&f, file, text, length, column);
 	} else {
@@ -388,6 +493,7 @@ static void elements_read(struct lang *l, struct element_list *list, const struc
 	if (into.n_elements)
 		memcpy(list->elements + list->n, into.elements, into.n_elements * sizeof(*into.elements));
 	list->n += into.n_elements;
+	list->addresses = gathering_end(&f);
 }
 
 int elements_parse(struct element_list *list, struct policy *policy, const struct set *set, const char *origin,

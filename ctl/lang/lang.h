@@ -30,9 +30,10 @@ struct raw_part {
 	uint32_t length;
 	uint8_t join;
 	bool quoted;
-	bool optional;       /* a device that need not exist */
-	struct location loc; /* where it is written */
-	struct location use; /* where the $define stands that brought it here; file 0: nowhere */
+	bool optional;                     /* a device that need not exist */
+	const struct element_extra *extra; /* behind the last part of an element of a set, or NULL */
+	struct location loc;               /* where it is written */
+	struct location use;               /* where the $define stands that brought it here; file 0: nowhere */
 };
 
 struct raw_list {
@@ -56,10 +57,12 @@ struct set_file {
 struct set_entry {
 	struct set set;
 	bool defined;
-	struct location type_loc, size_loc; /* file 0: not stated */
+	struct location type_loc, size_loc, timeout_loc; /* file 0: not stated */
 	struct raw_list list;
 	struct set_file *files;
 	size_t n_files, files_capacity;
+	struct source_gap *gaps;
+	size_t n_gaps, gaps_capacity;
 	bool has_v4, has_v6;
 };
 
@@ -95,6 +98,7 @@ struct lang {
 	size_t n_set_entries, set_entries_capacity;
 	struct define *define_list;
 	size_t n_defines, defines_capacity;
+	size_t gaps_capacity;
 	size_t filters_capacity, counters_capacity, prefixes_capacity, tests_capacity, sources_capacity;
 	struct source *sources; /* policy.sources, writable */
 	struct filter_entry *filter_entries;
@@ -133,6 +137,8 @@ bool value_infer(const struct raw_part *part, enum value_type *ret_type);
 bool value_number(const char *text, size_t length, uint32_t *ret);
 bool value_address(const char *text, size_t length, struct value *ret, uint8_t *ret_family);
 bool value_mac(const char *text, size_t length, struct value *ret);
+/* A time as in nft: 1d2h3m4s5ms; each unit once, in this order, milliseconds as the result. */
+bool value_duration(const char *text, size_t length, uint64_t *ret_ms);
 uint32_t value_bits_mask(unsigned int bits);
 int value_compare(const struct value *a, const struct value *b);
 

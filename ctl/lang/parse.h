@@ -12,6 +12,7 @@ struct parser {
 	struct token last; /* the one before it */
 	const char *path;
 	bool unclosed; /* the last block's } is missing and has been reported */
+	bool extras;   /* elements of a set: timeouts and counters may stand behind them */
 	bool plain;    /* elements of a file or command line: no defines, no `optional` */
 	struct raw_list scratch;
 	struct item *items; /* of the rule being read */

@@ -99,6 +99,56 @@ static bool parse_part(struct parser *p, struct raw_list *list, bool joined)
 	}
 }
 
+static bool parse_time(struct parser *p, uint64_t *ret)
+{
+	if (p->tok.kind != T_WORD || !value_duration(p->tok.text, p->tok.length, ret) || !*ret)
+		return parser_expected(p, "a time, as in 10m or 1d12h");
+	parser_next(p);
+	return true;
+}
+
+static bool parse_count(struct parser *p, uint64_t *ret)
+{
+	uint64_t number = 0;
+
+	for (size_t i = 0; p->tok.kind == T_WORD && i < p->tok.length; i++) {
+		if (p->tok.text[i] < '0' || p->tok.text[i] > '9' || number > UINT64_MAX / 10 - 1)
+			return parser_expected(p, "a number");
+		number = number * 10 + (uint64_t)(p->tok.text[i] - '0');
+	}
+	if (p->tok.kind != T_WORD)
+		return parser_expected(p, "a number");
+	*ret = number;
+	parser_next(p);
+	return true;
+}
+
+/* What may stand behind an element of a set: as lists print it, and as nft does. */
+static bool parse_extra(struct parser *p, struct raw_part *part)
+{
+	struct element_extra *extra = NULL;
+
+	for (;;) {
+		bool timeout = token_is(&p->tok, "timeout"), expires = token_is(&p->tok, "expires");
+
+		if (!timeout && !expires && !token_is(&p->tok, "counter"))
+			return true;
+		if (!extra)
+			part->extra = extra = arena_alloc(p->l->arena, sizeof(*extra));
+		parser_next(p);
+		if (timeout || expires) {
+			if (!parse_time(p, timeout ? &extra->timeout_ms : &extra->expires_ms))
+				return false;
+			continue;
+		}
+		extra->counter = true;
+		if (parser_accept_word(p, "packets") && !parse_count(p, &extra->packets))
+			return false;
+		if (parser_accept_word(p, "bytes") && !parse_count(p, &extra->bytes))
+			return false;
+	}
+}
+
 bool parse_raw_element(struct parser *p, struct raw_list *list)
 {
 	size_t start = list->n;
@@ -125,6 +175,10 @@ bool parse_raw_element(struct parser *p, struct raw_list *list)
 			if (!p->plain && token_is(&p->tok, "optional") && list->n > start) {
 				list->parts[list->n - 1].optional = true;
 				parser_next(p);
+			}
+			if (p->extras && list->n > start && !parse_extra(p, &list->parts[list->n - 1])) {
+				list->n = start;
+				return false;
 			}
 			return true;
 		}

@@ -45,8 +45,27 @@ static bool parse_type(struct parser *p, struct set_entry *entry)
 	return parser_expect_end(p, "the type");
 }
 
+/* Shorter lists stay with the running rules. */
+#define GAP_LEAST 4096
+
+static void note_gap(struct parser *p, struct set_entry *entry, const char *from, const char *to)
+{
+	struct source_gap gap = { from, to };
+
+	if (from && to > from && to - from >= GAP_LEAST)
+		arena_push(p->l->arena, entry->gaps, entry->n_gaps, entry->gaps_capacity) = gap;
+}
+
+/* Behind the element whose first part this is; NULL where it comes from a define. */
+static const char *element_end(const struct raw_part *part)
+{
+	part += raw_element_length(part) - 1;
+	return part->use.file ? NULL : part->text + part->length + part->quoted;
+}
+
 static bool parse_elements(struct parser *p, struct set_entry *entry)
 {
+	size_t first = entry->list.n;
 	struct location open;
 
 	parser_next(p);
@@ -55,6 +74,8 @@ static bool parse_elements(struct parser *p, struct set_entry *entry)
 	if (!parser_expect(p, T_OPEN, "'{' behind 'elements'") || !parse_raw_list(p, &entry->list, open))
 		return false;
 	entry->set.has_content = true;
+	if (entry->list.n > first)
+		note_gap(p, entry, element_end(&entry->list.parts[first]), p->last.text);
 	return parser_expect_end(p, "the elements");
 }
 
@@ -107,14 +128,54 @@ static bool parse_size(struct parser *p, struct set_entry *entry)
 	return parser_expect_end(p, "the size");
 }
 
+static bool parse_timeout(struct parser *p, struct set_entry *entry)
+{
+	struct location loc = p->tok.loc;
+
+	parser_next(p);
+	if (stated_twice(p, "the timeout", loc, entry->timeout_loc))
+		return false;
+	entry->timeout_loc = loc;
+	if (p->tok.kind != T_WORD || !value_duration(p->tok.text, p->tok.length, &entry->set.timeout_ms) ||
+	    !entry->set.timeout_ms)
+		return parser_expected(p, "a time behind 'timeout', as in 10m or 1d12h");
+	entry->set.has_timeout = true;
+	parser_next(p);
+	return parser_expect_end(p, "the timeout");
+}
+
+/* `flags timeout`: elements may have one, and have none when they state none. */
+static bool at_flags_timeout(const struct parser *p)
+{
+	struct parser ahead = *p;
+
+	if (!token_is(&p->tok, "flags"))
+		return false;
+	parser_next(&ahead);
+	return token_is(&ahead.tok, "timeout");
+}
+
+static bool parse_flags_timeout(struct parser *p, struct set_entry *entry)
+{
+	parser_next(p);
+	parser_next(p);
+	entry->set.has_timeout = true;
+	return parser_expect_end(p, "'timeout'");
+}
+
+static bool parse_counter(struct parser *p, struct set_entry *entry)
+{
+	parser_next(p);
+	entry->set.has_counter = true;
+	return parser_expect_end(p, "'counter'");
+}
+
 /* Statements of nft's sets, and what to say of them. */
 static bool refuse_statement(struct parser *p)
 {
 	static const struct {
 		const char *word, *verdict, *hint;
 	} words[] = {
-		{ "timeout", "is not supported yet", NULL },
-		{ "counter", "is not supported yet", "counters stand in rules" },
 		{ "dynamic", "is not supported yet", NULL },
 		{ "gc-interval", "is not supported yet", NULL },
 		{ "flags", "is not needed", "any set takes prefixes and ranges" },
@@ -133,6 +194,17 @@ static bool refuse_statement(struct parser *p)
 	return false;
 }
 
+/* Not an element. */
+static bool is_statement(const struct parser *p)
+{
+	static const char *const words[] = { "type", "elements", "file", "size", "timeout", "counter", "flags" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (token_is(&p->tok, words[i]))
+			return true;
+	return false;
+}
+
 static bool parse_set_statement(struct parser *p, struct set_entry *entry)
 {
 	if (token_is(&p->tok, "type"))
@@ -143,6 +215,12 @@ static bool parse_set_statement(struct parser *p, struct set_entry *entry)
 		return parse_file(p, entry);
 	if (token_is(&p->tok, "size"))
 		return parse_size(p, entry);
+	if (token_is(&p->tok, "timeout"))
+		return parse_timeout(p, entry);
+	if (token_is(&p->tok, "counter"))
+		return parse_counter(p, entry);
+	if (at_flags_timeout(p))
+		return parse_flags_timeout(p, entry);
 	if (refuse_statement(p))
 		return false;
 	if (!parse_raw_element(p, &entry->list))
@@ -156,8 +234,10 @@ static bool parse_set_statement(struct parser *p, struct set_entry *entry)
 bool parse_set(struct parser *p)
 {
 	struct location open = p->tok.loc;
+	const char *run_from = NULL, *run_to = NULL; /* elements in a row, behind the first */
 	struct set_entry *entry;
 	struct token name;
+	bool bare;
 
 	parser_next(p);
 	name = p->tok;
@@ -173,19 +253,36 @@ bool parse_set(struct parser *p)
 		entry = arena_alloc(p->l->arena, sizeof(*entry)); /* read it all the same, for the errors inside */
 	}
 	entry->defined = true;
+	p->extras = true;
 	entry->set.loc = name.loc;
 	for (;;) {
+		size_t before;
+
 		while (p->tok.kind == T_NEWLINE || p->tok.kind == T_SEMICOLON || p->tok.kind == T_COMMA)
 			parser_next(p);
-		if (parser_accept(p, T_CLOSE))
+		if (parser_accept(p, T_CLOSE)) {
+			note_gap(p, entry, run_from, run_to);
+			p->extras = false;
 			return true;
+		}
 		if (p->tok.kind == T_END) {
+			p->extras = false;
 			diag_error(p->l->diag, open, "the block of set '%.*s' does not end", (int)name.length,
 				   name.text);
 			diag_hint(p->l->diag, "expected '}' before the end of the file");
 			return true;
 		}
-		if (!parse_set_statement(p, entry))
+		before = entry->list.n;
+		bare = !is_statement(p);
+		if (!bare) {
+			note_gap(p, entry, run_from, run_to);
+			run_from = NULL;
+		}
+		if (!parse_set_statement(p, entry)) {
 			parser_skip_statement(p);
+		} else if (bare && entry->list.n > before) {
+			run_from = run_from ? run_from : element_end(&entry->list.parts[before]);
+			run_to = p->tok.text;
+		}
 	}
 }

@@ -61,6 +61,37 @@ void policy_free(struct policy *policy)
 		arena_free(policy->arena);
 }
 
+char *policy_source_brief(const struct policy *policy, size_t number, size_t *ret_length)
+{
+	const struct source *source = &policy->sources[number];
+	const char *from = source->text, *end = from + source->length;
+	char *text = malloc(source->length + 1), *to = text;
+
+	if (!text)
+		return NULL;
+	while (from < end) {
+		const struct source_gap *next = NULL;
+		size_t n;
+
+		for (size_t i = 0; i < policy->n_gaps; i++)
+			if (policy->gaps[i].from >= from && policy->gaps[i].to <= end &&
+			    (!next || policy->gaps[i].from < next->from))
+				next = &policy->gaps[i];
+		n = (size_t)((next ? next->from : end) - from);
+		memcpy(to, from, n);
+		to += n;
+		from += n;
+		if (!next)
+			break;
+		for (; from < next->to; from++)
+			if (*from == '\n')
+				*to++ = '\n';
+	}
+	*to = '\0';
+	*ret_length = (size_t)(to - text);
+	return text;
+}
+
 const char *policy_location_file(const struct policy *policy, struct location loc)
 {
 	unsigned int first = policy->private ? policy->private->first_file : 1;

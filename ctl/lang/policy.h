@@ -152,10 +152,35 @@ struct range {
 
 #define CONCAT_MAX 6
 
+/* What is said of one element of a set, in milliseconds; 0: not stated. */
+struct element_extra {
+	uint64_t timeout_ms;
+	uint64_t expires_ms; /* what is left of the timeout, as lists print it */
+	uint64_t packets, bytes;
+	bool counter;
+};
+
+/*
+ * Addresses from files, the way a million of them fit: those of one family in order, each once. They come on top of the
+ * elements of a set or list.
+ */
+struct address_range4 {
+	uint32_t lo, hi;
+};
+struct address_range6 {
+	uint32_t lo[4], hi[4];
+};
+struct addresses {
+	struct address_range4 *v4;
+	struct address_range6 *v6;
+	size_t n4, n6;
+};
+
 /* One element: a range for each part of the concatenation; n = 1 for ordinary ones. */
 struct element {
 	struct location loc;
 	struct range *part;
+	const struct element_extra *extra; /* or NULL */
 };
 
 struct set {
@@ -163,15 +188,19 @@ struct set {
 	struct location loc;
 	uint8_t n_types;
 	enum value_type type[CONCAT_MAX];
-	uint32_t size;    /* most elements; 0: not stated */
-	bool has_content; /* the file gives elements (inline, `file` or stdin); false: filled by `weir set` only */
-	bool auto_type;   /* the type was inferred */
+	uint32_t size;       /* most elements; 0: not stated */
+	bool has_content;    /* the file gives elements (inline, `file` or stdin); false: filled by `weir set` only */
+	bool auto_type;      /* the type was inferred */
+	bool has_timeout;    /* elements may expire */
+	uint64_t timeout_ms; /* of elements that say nothing else; 0: they stay */
+	bool has_counter;    /* each element counts its packets */
 	struct element *elements; /* inline and from files, in order, duplicates removed */
 	size_t n_elements;
-	size_t n_duplicates; /* elements of files that stood there before */
-	uint64_t digest;     /* of type, size and elements: equal digests, equal content */
-	unsigned int number; /* index in policy.sets */
-	bool used;           /* a rule names it */
+	struct addresses addresses; /* more elements, from large files */
+	size_t n_duplicates;        /* elements of files that stood there before */
+	uint64_t digest;            /* of type, size and elements: equal digests, equal content */
+	unsigned int number;        /* index in policy.sets */
+	bool used;                  /* a rule names it */
 };
 
 /* A condition: the fields, joined, are (or are not) in a set or among the elements. */
@@ -294,6 +323,11 @@ struct source {
 	size_t length;
 };
 
+/* Elements of a set in a source, all but the first: of long lists only. */
+struct source_gap {
+	const char *from, *to;
+};
+
 struct policy {
 	struct filter *filters;
 	size_t n_filters;
@@ -309,6 +343,8 @@ struct policy {
 	size_t n_devices;
 	const struct source *sources; /* the rule file and its includes, not the element files of sets */
 	size_t n_sources;
+	struct source_gap *gaps;
+	size_t n_gaps;
 	struct arena *arena;
 	struct lang_private *private; /* the library's own; NULL in a policy made by hand */
 };
@@ -333,11 +369,20 @@ struct lang_env {
 int policy_parse_file(struct policy **ret, const char *name, const struct lang_env *env, struct diag *diag);
 void policy_free(struct policy *policy);
 
+/* A source without what its gaps leave out, line ends apart: a policy of these texts has the same rules. malloc'ed. */
+char *policy_source_brief(const struct policy *policy, size_t source, size_t *ret_length);
+
+/* Elements and addresses. */
+size_t set_size(const struct set *set);
+void address_range4(const struct address_range4 *address, struct range *ret);
+void address_range6(const struct address_range6 *address, struct range *ret);
+
 /* Elements of a set given as text (the command line, a line of a file): "192.0.2.0/24", "192.0.2.1 . tcp . 80".
  * Appends to *elements (malloc'ed; each part array malloc'ed with it, one block per call). origin names the source in errors. */
 struct element_list {
 	struct element *elements;
 	size_t n, capacity;
+	struct addresses addresses; /* of a large text */
 	struct arena *arena;
 };
 /* set gives the types. devices named in elements are added to policy.devices of `policy` (its arena). */
@@ -348,6 +393,11 @@ void element_list_clear(struct element_list *list);
 /* Canonical text. Returned strings are malloc'ed; NULL when memory ends. */
 char *policy_print(const struct policy *policy); /* a whole file that parses to the same policy */
 char *rule_print(const struct policy *policy, const struct rule *rule); /* one rule, without newline */
+/* What stands behind an element, with a blank in front; "" for nothing. */
+char *element_extra_print(const struct element_extra *extra);
 char *element_print(const struct policy *policy, const struct set *set, const struct range *parts);
 const char *policy_location_file(const struct policy *policy, struct location loc); /* base name */
-const char *value_type_name(enum value_type type);                                  /* as in `type addr . proto` */
+/* A time as in a rule file: 1d2h, 10m, 300ms. */
+#define DURATION_MOST 40
+void duration_print(uint64_t ms, char ret[DURATION_MOST]);
+const char *value_type_name(enum value_type type); /* as in `type addr . proto` */

@@ -249,8 +249,37 @@ static void print_element(struct strbuf *b, const struct policy *policy, const s
 	}
 }
 
+static void print_extra(struct strbuf *b, const struct element_extra *extra)
+{
+	char time[DURATION_MOST];
+
+	if (!extra)
+		return;
+	if (extra->timeout_ms) {
+		duration_print(extra->timeout_ms, time);
+		strbuf_format(b, " timeout %s", time);
+	}
+	if (extra->expires_ms) {
+		duration_print(extra->expires_ms, time);
+		strbuf_format(b, " expires %s", time);
+	}
+	if (extra->counter)
+		strbuf_format(b, " counter packets %llu bytes %llu", (unsigned long long)extra->packets,
+			      (unsigned long long)extra->bytes);
+}
+
+char *element_extra_print(const struct element_extra *extra)
+{
+	struct strbuf b = { 0 };
+
+	print_extra(&b, extra);
+	return strbuf_take(&b);
+}
+
 static void print_set(struct strbuf *b, const struct policy *policy, const struct set *set)
 {
+	char time[DURATION_MOST];
+
 	strbuf_format(b, "set %s {\n\ttype ", set->name);
 	for (size_t i = 0; i < set->n_types; i++) {
 		if (i)
@@ -260,11 +289,31 @@ static void print_set(struct strbuf *b, const struct policy *policy, const struc
 	strbuf_char(b, '\n');
 	if (set->size)
 		strbuf_format(b, "\tsize %u\n", set->size);
+	if (set->timeout_ms) {
+		duration_print(set->timeout_ms, time);
+		strbuf_format(b, "\ttimeout %s\n", time);
+	} else if (set->has_timeout) {
+		strbuf_str(b, "\tflags timeout\n");
+	}
+	if (set->has_counter)
+		strbuf_str(b, "\tcounter\n");
 	if (set->has_content) {
 		strbuf_str(b, "\telements {\n");
 		for (size_t i = 0; i < set->n_elements; i++) {
 			strbuf_str(b, "\t\t");
 			print_element(b, policy, set, set->elements[i].part);
+			print_extra(b, set->elements[i].extra);
+			strbuf_str(b, ",\n");
+		}
+		for (size_t i = 0; i < set->addresses.n4 + set->addresses.n6; i++) {
+			struct range range;
+
+			if (i < set->addresses.n4)
+				address_range4(&set->addresses.v4[i], &range);
+			else
+				address_range6(&set->addresses.v6[i - set->addresses.n4], &range);
+			strbuf_str(b, "\t\t");
+			print_element(b, policy, set, &range);
 			strbuf_str(b, ",\n");
 		}
 		strbuf_str(b, "\t}\n");

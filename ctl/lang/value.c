@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Values: text to numbers of a wanted type, and what to say when the text is something else. */
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lang.h"
@@ -81,6 +82,57 @@ int value_compare(const struct value *a, const struct value *b)
 		if (a->w[i] != b->w[i])
 			return a->w[i] < b->w[i] ? -1 : 1;
 	return 0;
+}
+
+static const struct {
+	const char *unit;
+	uint64_t ms;
+} units[] = { { "d", 86400000 }, { "h", 3600000 }, { "m", 60000 }, { "s", 1000 }, { "ms", 1 } };
+
+#define UNITS       (sizeof(units) / sizeof(units[0]))
+#define DURATION_MS (UINT64_C(3650) * 86400000) /* nobody means more */
+
+bool value_duration(const char *text, size_t length, uint64_t *ret_ms)
+{
+	const char *end = text + length;
+	uint64_t ms = 0;
+	size_t unit = 0;
+
+	if (!length)
+		return false;
+	while (text < end) {
+		const char *digits = text, *name;
+		uint64_t number = 0;
+
+		while (text < end && *text >= '0' && *text <= '9' && number < DURATION_MS)
+			number = number * 10 + (uint64_t)(*text++ - '0');
+		name = text;
+		while (text < end && (*text < '0' || *text > '9'))
+			text++;
+		while (unit < UNITS && (strlen(units[unit].unit) != (size_t)(text - name) ||
+					memcmp(units[unit].unit, name, (size_t)(text - name))))
+			unit++;
+		if (name == digits || unit == UNITS || number > DURATION_MS / units[unit].ms)
+			return false;
+		ms += number * units[unit++].ms;
+	}
+	if (ms > DURATION_MS)
+		return false;
+	*ret_ms = ms;
+	return true;
+}
+
+void duration_print(uint64_t ms, char ret[DURATION_MOST])
+{
+	size_t used = 0;
+
+	strcpy(ret, "0s");
+	for (size_t i = 0; i < UNITS; i++) {
+		if (ms / units[i].ms && used < DURATION_MOST)
+			used += (size_t)snprintf(ret + used, DURATION_MOST - used, "%llu%s",
+						 (unsigned long long)(ms / units[i].ms), units[i].unit);
+		ms %= units[i].ms;
+	}
 }
 
 /* Whole text or nothing; no leading zeros, which some readers take for octal. */
