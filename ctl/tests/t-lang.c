@@ -634,6 +634,74 @@ static void test_handles(void)
 	check(a == b && a != c, "digests", "the content counts, its order does not");
 }
 
+/* The rules "inline" have the list inside, the rules "file" in a file, which is large enough to be read without tokens. */
+static int large_read(void *context, const char *path, char **ret_text, size_t *ret_length)
+{
+	char *text = NULL;
+	FILE *out = open_memstream(&text, ret_length);
+
+	(void)context;
+	if (!out)
+		return -ENOMEM;
+	if (strcmp(path, "list"))
+		fprintf(out, "set s { type addr; %s", strcmp(path, "file") ? "" : "10.0.0.7\nfile \"list\"\n");
+	if (strcmp(path, "file")) {
+		for (unsigned int i = 8000; i-- > 0;)
+			fprintf(out, "%s10.%u.%u.%u%s\n", i % 5 ? "" : "\t", i % 3 ? 0u : 1u, i >> 8, i & 255,
+				i % 7 || strcmp(path, "list") ? "" : " # why not");
+		fprintf(out, "198.51.100.0/24\n2001:db8::/"
+			     "32\n192.0.2.1-192.0.2.9\n203.0.113.8-203.0.113.15\n2001:db8:1::7\n");
+		if (!strcmp(path, "list"))
+			fprintf(out, "\r\n10.0.0.3 \r\n10.0.0.7\n# the end\n\n2001:db8::1, 2001:db8::2\n2001:db8:1::7");
+		else
+			fprintf(out, "2001:db8::1\n2001:db8::2\n10.0.0.3\n");
+	}
+	fprintf(out, "%s", strcmp(path, "list") ? "}\n" : "");
+	fclose(out);
+	*ret_text = text;
+	return 0;
+}
+
+static void test_large_lists(void)
+{
+	struct lang_env env = { .read_file = large_read };
+	struct policy *one, *other = NULL;
+	struct diag diag;
+	size_t brief = 0;
+	char *text;
+
+	diag_init(&diag);
+	/* 10.0.0.7 stands in the rules and in the file, which is no error. */
+	check(policy_parse_file(&one, "file", &env, &diag) == 0, "large lists", "a file is good");
+	check(diag.n_errors == 0, "large lists", "no error");
+	check(set_size(&one->sets[0]) == 8000 + 8, "large lists", "each element once");
+	check(one->sets[0].addresses.n4 > 7000 && one->sets[0].addresses.n6 == 1, "large lists", "read without tokens");
+	text = policy_print(one);
+	diag_clear(&diag);
+	policy_free(one);
+	check(text && strstr(text, "198.51.100.0/24,") && strstr(text, "203.0.113.8-203.0.113.15,"), "large lists",
+	      "prefixes and ranges");
+	diag_init(&diag);
+	check(policy_parse_file(&other, "inline", &env, &diag) == 0 && set_size(&other->sets[0]) == 8000 + 8,
+	      "large lists", diag.n ? diag.problems[0].message : "inline");
+	policy_free(other);
+	diag_clear(&diag);
+	if (text && parse_text(&one, text, strlen(text), &diag) == 0) {
+		uint64_t digest = one->sets[0].digest;
+
+		free(policy_source_brief(one, 0, &brief));
+		check(brief < strlen(text) / 4, "large lists", "are left out of the brief text");
+		policy_free(one);
+		diag_clear(&diag);
+		diag_init(&diag);
+		check(policy_parse_file(&one, "file", &env, &diag) == 0 && one->sets[0].digest == digest, "large lists",
+		      "have the digest of the same elements inline");
+		policy_free(one);
+	}
+	diag_clear(&diag);
+	free(text);
+}
+
 /* Nothing here is meant to be good: it must end, and not crash. */
 static void test_monsters(void)
 {
@@ -680,6 +748,7 @@ int main(int argc, char **argv)
 	test_broken();
 	test_elements();
 	test_handles();
+	test_large_lists();
 	test_monsters();
 	test_rules(directory);
 	test_manual(directory);
