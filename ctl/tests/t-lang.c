@@ -647,7 +647,7 @@ static int large_read(void *context, const char *path, char **ret_text, size_t *
 		fprintf(out, "set s { type addr; %s", strcmp(path, "file") ? "" : "10.0.0.7\nfile \"list\"\n");
 	if (strcmp(path, "file")) {
 		for (unsigned int i = 8000; i-- > 0;)
-			fprintf(out, "%s10.%u.%u.%u%s\n", i % 5 ? "" : "\t", i % 3 ? 0 : 1, i >> 8, i & 255,
+			fprintf(out, "%s10.%u.%u.%u%s\n", i % 5 ? "" : "\t", i % 3 ? 0u : 1u, i >> 8, i & 255,
 				i % 7 || strcmp(path, "list") ? "" : " # why not");
 		fprintf(out, "198.51.100.0/24\n2001:db8::/"
 			     "32\n192.0.2.1-192.0.2.9\n203.0.113.8-203.0.113.15\n2001:db8:1::7\n");
