@@ -71,12 +71,12 @@ static __always_inline int classify_node(struct scratch *s, const void *half)
 /* The packet's scratch and half again, in a function that cannot be given them. false: not there (never). */
 static __always_inline bool classify_memory(struct scratch **s, const void **half)
 {
-	__u32 zero = 0, number;
+	__u64 zero = 0, number;
 
 	*s = bpf_map_lookup_elem(&scratch, &zero);
 	if (!*s)
 		return false;
-	number = (*s)->half;
+	number = array_key((*s)->half);
 	*half = bpf_map_lookup_elem(&tables, &number);
 	return *half;
 }
@@ -236,16 +236,10 @@ static __always_inline void classify_act(struct scratch *s, const void *half)
 		classify_decide(s, rule->flags & RULE_VERDICT, REASON_RULE, RULE_NONE, rule->more);
 }
 
-/* The words that rules are compared by, from those that the parser found. */
+/* What the sets say joins the words that rules are compared by; which index judges. */
 static __always_inline __u32 classify_prepare(struct scratch *s)
 {
-	__u32 proto = s->key[KEY_PROTO], l4 = s->key[KEY_L4];
-
-	s->key[KEY_PORTS] = s->key[KEY_SPORT] << 16 | s->key[KEY_DPORT] | s->key[KEY_ICMP];
-	s->key[KEY_CLASS] = (proto & 0xff) << CLASS_PROTO | (l4 != PROTO_NONE) << CLASS_L4 |
-			    (s->key[KEY_PRESENT] / PRESENT_PORTS & 1) << CLASS_PORTS |
-			    (proto == s->key[KEY_NEXTHDR]) << CLASS_DIRECT | s->key[KEY_TCPFLAGS] << CLASS_TCPFLAGS |
-			    s->key[KEY_SETS0] << CLASS_SETS;
+	s->key[KEY_CLASS] |= s->key[KEY_SETS0] << CLASS_SETS;
 	if (s->key[KEY_FAMILY] == 4)
 		return FAMILY_IPV4;
 	if (s->key[KEY_FAMILY] != 6)

@@ -75,7 +75,8 @@ static __always_inline enum verdict datapath_end(struct scratch *s, __u32 filter
 /* *redirect: the ifindex, for VERDICT_REDIRECT. */
 static __always_inline enum verdict datapath(struct hook_ctx *ctx, const enum hook hook, __u32 *redirect)
 {
-	__u32 zero = 0, half, number;
+	__u64 zero = 0, half;
+	__u32 number;
 	const struct filter_head *filter;
 	const struct control *word;
 	const struct binding *binding;
@@ -91,14 +92,14 @@ static __always_inline enum verdict datapath(struct hook_ctx *ctx, const enum ho
 	generation = *(volatile __u64 *)&word->generation;
 	if (!generation)
 		return VERDICT_ACCEPT;
-	half = generation & 1;
+	half = array_key(generation & 1);
 	t = bpf_map_lookup_elem(&tables, &half);
 	if (!t)
 		return VERDICT_DROP;
 
 	datapath_begin(ctx, s, hook);
 	s->generation = generation;
-	s->half = half;
+	s->half = generation & 1;
 	binding = filter_binding(t, hook, s->ifindex);
 	if (!binding) {
 		s->verdict = VERDICT_ACCEPT;

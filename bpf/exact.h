@@ -10,11 +10,6 @@
 
 #include "maps.h"
 
-static __always_inline const struct line *exact_line(__u32 index)
-{
-	return bpf_map_lookup_elem(&lines, &index);
-}
-
 /* Is it in one of the lanes? Less work than exact_scan(), which says in which. */
 static __always_inline int exact_any(const struct line *line, __u64 pattern, __u64 low, __u64 flags)
 {
@@ -43,7 +38,7 @@ static __always_inline int exact_find_word(const struct table *t, __u32 word)
 
 	if (!t->first)
 		return 0;
-	line = exact_line(t->first + exact_pick(hash, t->size));
+	line = pool_line(t->first + exact_pick(hash, t->size));
 	if (!line)
 		return -1;
 	if (t->kind == EXACT_HALVES) {
@@ -58,7 +53,7 @@ static __always_inline int exact_find_word(const struct table *t, __u32 word)
 		return 1;
 	at = t->first + t->size + exact_pick_spare(hash, t->size);
 	for (__u32 i = 0; i < EXACT_PROBES && line->word[7] & EXACT_MORE; i++) {
-		line = exact_line(at + i);
+		line = pool_line(at + i);
 		if (!line)
 			return -1;
 		if (exact_any_word(line, hash))
@@ -96,7 +91,7 @@ static __always_inline int exact_find_quad(const struct table *t, const __u32 wo
 	for (int i = 0; i <= EXACT_PROBES; i++) {
 		__u64 found, more;
 
-		line = exact_line(t->first + at);
+		line = pool_line(t->first + at);
 		if (!line)
 			return -1;
 		more = line->word[7] & EXACT_MORE;
@@ -104,7 +99,7 @@ static __always_inline int exact_find_quad(const struct table *t, const __u32 wo
 		if (found) {
 			__u32 entry = exact_entry_number(found);
 
-			line = exact_line(entries + at * EXACT_ENTRY_LINES + entry / 4);
+			line = pool_line(entries + at * EXACT_ENTRY_LINES + entry / 4);
 			if (!line)
 				return -1;
 			if (line->word[entry % 4 * 2] == upper && line->word[entry % 4 * 2 + 1] == lower)

@@ -154,5 +154,25 @@ struct {
 	__type(value, struct scratch);
 } scratch __weak SEC(".maps");
 
+/*
+ * The key of an array as a whole stack slot. Verifier: a slot that is written in part keeps what it held before
+ * alive, and states that differ only there do not merge.
+ */
+static __always_inline __u64 array_key(__u32 number)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	return (__u64)number << 32;
+#else
+	return number;
+#endif
+}
+
+static __always_inline const struct line *pool_line(__u32 number)
+{
+	__u64 key = array_key(number);
+
+	return bpf_map_lookup_elem(&lines, &key);
+}
+
 const volatile struct config cfg __weak = {};
 struct trace trace __weak;

@@ -11,9 +11,7 @@
 /* A word of the region and the rest of its line; NULL outside the pool. */
 static __always_inline const struct line *prefix_line(const struct table *t, __u32 word)
 {
-	__u32 index = t->first + (word >> 3);
-
-	return bpf_map_lookup_elem(&lines, &index);
+	return pool_line(t->first + (word >> 3));
 }
 
 /* From the root node in `slot` on; hi, lo: the address from the slot's depth on. */
