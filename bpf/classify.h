@@ -170,10 +170,10 @@ __weak __noinline int classify_rest(void)
 }
 
 /* Looks for the lowest rule above s->floor and below s->best. */
-static __always_inline void classify_search(struct scratch *s, const void *half, __u32 ref)
+static __always_inline void classify_search(struct scratch *s, const void *half, __u32 ref, const bool eager)
 {
 	s->next_found = 0;
-	if (!search(s, half, ref))
+	if (!search(s, half, ref, eager))
 		classify_fail(s, REASON_STEPS);
 }
 
@@ -184,7 +184,7 @@ __weak __noinline int classify_search_eager(void)
 	struct scratch *s;
 
 	if (classify_memory(&s, &half))
-		classify_search(s, half, s->eager);
+		classify_search(s, half, s->eager, true);
 	return 0;
 }
 
@@ -262,7 +262,7 @@ static __always_inline void classify(struct scratch *s, const struct tables_head
 	s->action = 0;
 	s->floor = 0;
 	s->with_programs = 1;
-	classify_search(s, t, filter->root[family]);
+	classify_search(s, t, filter->root[family], false);
 	if ((s->n_programs || s->n_found) && !s->done)
 		classify_rest();
 	if (!s->done && s->eager) {

@@ -104,20 +104,24 @@ static __always_inline __u64 search_compare(const struct scratch *s, const void 
 	       ((__u64)s->key[KEY_DADDR0] ^ rule->daddr) >> (rule->daddr_shift & 63);
 }
 
-/* Compares one rule: a lower *best, or one more in s->programs, the end of which is *programs. */
-static __always_inline void search_rule(struct scratch *s, const void *half, __u64 number, __u64 *best, __u64 *programs)
+/*
+ * Compares one rule; the lower one of it and best. A rule with a program waits in s->programs, except where the
+ * caller runs the programs itself (eager).
+ */
+static __always_inline __u64 search_rule(struct scratch *s, const void *half, __u64 number, __u64 best, const bool eager)
 {
 	const struct node_rule *rule = search_node(half, number);
-	__u64 holds, program, candidate;
+	__u64 differ = search_compare(s, half, number, rule);
 
-	holds = 1 - below(0, search_compare(s, half, number, rule));
-	holds &= below(s->floor, number);
-	program = holds & rule->flags / RULE_PROGRAM & s->with_programs;
-	s->programs[*programs & (PROGRAMS_MAX - 1)] = number;
-	*programs += program;
-	candidate = number | -(1 - (holds & ~program));
-	candidate &= RULE_NONE;
-	*best ^= (*best ^ candidate) & -below(candidate, *best);
+	if (!eager && rule->flags & RULE_PROGRAM) {
+		if (!differ)
+			s->programs[s->n_programs++ & (PROGRAMS_MAX - 1)] = number;
+		return best;
+	}
+	if (eager)
+		differ |= below(number, (__u64)s->floor + 1);
+	number |= -below(0, differ) & RULE_NONE;
+	return best ^ ((best ^ number) & -below(number, best));
 }
 
 static __always_inline __u64 search_bits(const struct scratch *s, const struct node_fork *fork)
@@ -146,22 +150,22 @@ static __always_inline __u64 search_fork(const struct scratch *s, const void *ha
 }
 
 /*
- * From a reference on: leaves the lowest plain rule in s->best, rules that match as far as a comparison can say
- * in s->programs, and lists that are longer than LIST_INLINE in s->found, from where they were left. false: more
+ * From a reference on: leaves the lowest rule that matches in s->best, rules that match as far as a comparison can
+ * say in s->programs, and lists that are longer than LIST_INLINE in s->found, from where they were left. false: more
  * forks than a search may ask; the compiler does not make such an index.
  */
-static __always_inline bool search(struct scratch *s, const void *half, __u64 ref)
+static __always_inline bool search(struct scratch *s, const void *half, __u64 ref, const bool eager)
 {
-	__u64 best = s->best, programs = 0, lists = 0, i;
+	__u64 best = s->best, i;
 
+	s->n_programs = 0;
+	s->n_found = 0;
 #pragma clang loop unroll(disable)
 	for (i = 0; i < SEARCH_FORKS; i++) {
 		__u64 found, cursor = 0;
 
 		ref = forget(s, ref, REF_UNTAGGED);
 		best = forget(s, best, RULE_NONE);
-		programs = forget(s, programs, PROGRAMS_MAX - 1);
-		lists = forget(s, lists, SEARCH_LISTS - 1);
 		found = ref;
 		if ((ref & REF_KIND) == REF_FORK) {
 			const struct node_fork *fork = search_node(half, ref & REF_NUMBER);
@@ -185,18 +189,15 @@ static __always_inline bool search(struct scratch *s, const void *half, __u64 re
 		for (__u64 k = 0; k < LIST_INLINE && found; k++) {
 			found = forget(s, found, REF_NUMBER);
 			best = forget(s, best, RULE_NONE);
-			programs = forget(s, programs, PROGRAMS_MAX - 1);
-			search_rule(s, half, found, &best, &programs);
+			best = search_rule(s, half, found, best, eager);
 			found = cursor ? search_ref(half, ++cursor) & REF_NUMBER : 0;
 		}
 		if (found)
-			s->found[lists++ & (SEARCH_LISTS - 1)] = cursor;
+			s->found[s->n_found++ & (SEARCH_LISTS - 1)] = cursor;
 		if (!ref)
 			break;
 	}
 	s->best = best;
-	s->n_programs = programs;
-	s->n_found = lists;
 	s->steps += i;
 	return i < SEARCH_FORKS;
 }
