@@ -204,7 +204,7 @@ struct node_fork {
 #define REF_BUCKET     2u
 
 /* Forks that one search may ask: the compiler stays below. */
-#define SEARCH_FORKS 24
+#define SEARCH_FORKS 32
 #define SEARCH_LISTS 32 /* lists that it may leave for later, a power of two */
 
 /* A bijection of 64 bits that spreads (after M. Stafford's mixers). */

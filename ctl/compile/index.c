@@ -20,7 +20,8 @@
 #define LIST_SMALL  3   /* so few are not worth a fork */
 #define LIST_MEDIUM 6   /* so few only where the fork is cheaper by the model */
 #define FORKS_MAX   (SEARCH_FORKS - 2) /* that one packet asks, in all rows */
-#define FORKS_BELOW 10  /* of these, for one group */
+#define FORKS_BELOW 10  /* of these, for one group at most */
+#define FORKS_KEPT  2   /* and at least, where there are large ones */
 #define BITS_MAX    22  /* of a fork's buckets */
 #define SAMPLE      16384
 #define LOOKS_MAX   UINT64_C(400000000)
@@ -565,6 +566,20 @@ static void write_fork(const struct builder *b, uint32_t number, const struct sp
 			(struct node_quad){ { smask[0], smask[1] }, { dmask[0], dmask[1] } };
 }
 
+/* Forks that the rest of the row leaves to the groups. */
+static uint32_t kept_below(const struct crowd *crowd, uint32_t forks)
+{
+	size_t largest = 0, size = 0;
+
+	for (size_t i = 0; i < crowd->n; i++) {
+		size = i && crowd->members[i].leader == crowd->members[i - 1].leader ? size + 1 : 1;
+		largest = size > largest ? size : largest;
+	}
+	if (largest <= LIST_MEDIUM || forks < 2)
+		return 0;
+	return forks > 2 * FORKS_KEPT ? FORKS_KEPT : forks / 2;
+}
+
 /* The fork, and the rest of its row. */
 static uint32_t build_fork(struct builder *b, const uint32_t *ids, size_t n, const struct behind *behind, uint32_t forks,
 			   const struct spec *spec, struct price *ret_price)
@@ -587,7 +602,7 @@ static uint32_t build_fork(struct builder *b, const uint32_t *ids, size_t n, con
 	}
 	forks--;
 	if (crowd.n_rest) {
-		here.next = build(b, crowd.rest, crowd.n_rest, behind, false, forks - forks / 4, &rest);
+		here.next = build(b, crowd.rest, crowd.n_rest, behind, false, forks - kept_below(&crowd, forks), &rest);
 		here.low = lower_of(node_of(b, crowd.rest[0]), behind->low);
 	}
 	forks -= rest.forks;
