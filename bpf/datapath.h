@@ -37,7 +37,8 @@ static __always_inline void datapath_begin(struct hook_ctx *ctx, struct scratch 
 	} else {
 		s->ifindex = hook_ifindex(ctx);
 		s->length = hook_length(ctx);
-		s->key[KEY_IIF] = hook_iif(ctx);
+		if (hook == HOOK_TC_EGRESS)
+			s->key[KEY_IIF] = hook_iif(ctx);
 		s->key[KEY_MARK] = hook_mark(ctx);
 	}
 	if (hook == HOOK_TC_EGRESS)
