@@ -80,13 +80,13 @@ enum key_word {
 #define PRESENT_PORTS    (1u << 8) /* a TCP, UDP or SCTP header is there */
 
 /* Bits of KEY_CLASS, made from the words above once the sets are looked up. */
-#define CLASS_PROTO        0 /* 8 bits: KEY_PROTO */
-#define CLASS_L4           8 /* the transport header is in this packet: KEY_L4 is KEY_PROTO */
-#define CLASS_PORTS        9 /* and has ports: TCP, UDP, SCTP */
-#define CLASS_DIRECT       10 /* the transport header follows the IP header: KEY_PROTO is KEY_NEXTHDR */
-#define CLASS_TCPFLAGS     11 /* 8 bits: KEY_TCPFLAGS */
-#define CLASS_SETS         19 /* the first lookups of the filter, as in KEY_SETS0 */
-#define CLASS_SETS_BITS    13
+#define CLASS_PROTO     0  /* 8 bits: KEY_PROTO */
+#define CLASS_L4        8  /* the transport header is in this packet: KEY_L4 is KEY_PROTO */
+#define CLASS_PORTS     9  /* and has ports: TCP, UDP, SCTP */
+#define CLASS_DIRECT    10 /* the transport header follows the IP header: KEY_PROTO is KEY_NEXTHDR */
+#define CLASS_TCPFLAGS  11 /* 8 bits: KEY_TCPFLAGS */
+#define CLASS_SETS      19 /* the first lookups of the filter, as in KEY_SETS0 */
+#define CLASS_SETS_BITS 13
 
 /*
  * The rules of a generation: an array of nodes of 32 bytes and an array of references between them.
@@ -150,18 +150,18 @@ struct node {
 /* A comparison of addresses, ports and class. IPv4: shift 32 is any address. */
 struct node_rule {
 	__u8 op;
-	__u8 flags;        /* RULE_* */
-	__u8 saddr_shift;  /* low bits that may differ; IPv6: of the upper half, 0 to 64 */
+	__u8 flags;       /* RULE_* */
+	__u8 saddr_shift; /* low bits that may differ; IPv6: of the upper half, 0 to 64 */
 	__u8 daddr_shift;
-	__u32 saddr;       /* IPv6: the shifts of the lower halves, saddr's in the low byte, daddr's in the next */
+	__u32 saddr; /* IPv6: the shifts of the lower halves, saddr's in the low byte, daddr's in the next */
 	__u32 daddr;
 	__u16 sport_lo;
 	__u16 sport_hi;
-	__u16 dport_lo;    /* ICMP: type << 8 | code */
+	__u16 dport_lo; /* ICMP: type << 8 | code */
 	__u16 dport_hi;
-	__u32 class;       /* KEY_CLASS & class_mask */
+	__u32 class; /* KEY_CLASS & class_mask */
 	__u32 class_mask;
-	__u32 more;        /* counter number or COUNTER_NONE; a node with RULE_ACTION or RULE_PROGRAM */
+	__u32 more; /* counter number or COUNTER_NONE; a node with RULE_ACTION or RULE_PROGRAM */
 };
 
 /* The upper and lower halves of two IPv6 addresses (of a rule) or masks (of a fork), host order. */
@@ -178,11 +178,11 @@ struct node_quad {
 struct node_fork {
 	__u8 op;
 	__u8 bits;
-	__u8 proto;  /* 0xff: the protocol is hashed, 0: not. NODE_WORD, NODE_CUT: enum key_word */
-	__u8 seed;   /* NODE_CUT: the bits' shift */
-	__u32 base;  /* first reference; of buckets an even number */
-	__u32 next;  /* a reference: the next fork of the row, behind the last one that of the row above; or 0 */
-	__u32 low;   /* lowest rule in this fork and in all that follow */
+	__u8 proto;       /* 0xff: the protocol is hashed, 0: not. NODE_WORD, NODE_CUT: enum key_word */
+	__u8 seed;        /* NODE_CUT: the bits' shift */
+	__u32 base;       /* first reference; of buckets an even number */
+	__u32 next;       /* a reference: the next fork of the row, behind the last one that of the row above; or 0 */
+	__u32 low;        /* lowest rule in this fork and in all that follow */
 	__u32 saddr_mask; /* NODE_WORD: the word's mask */
 	__u32 daddr_mask;
 	__u32 ports_mask; /* source port << 16 | destination port */
@@ -216,7 +216,8 @@ static inline __attribute__((always_inline)) __u64 node_mix(__u64 h)
 }
 
 /* Fields already masked; IPv6 addresses folded by node_fold(). ports: source << 16 | destination. */
-static inline __attribute__((always_inline)) __u64 node_hash(__u64 saddr, __u64 daddr, __u32 ports, __u32 proto, __u8 seed)
+static inline __attribute__((always_inline)) __u64 node_hash(__u64 saddr, __u64 daddr, __u32 ports, __u32 proto,
+							     __u8 seed)
 {
 	return node_mix(saddr * 0x9e3779b97f4a7c15u + daddr * 0xc2b2ae3d27d4eb4fu +
 			(ports | (__u64)(proto | (__u32)seed << 8) << 32) * 0x165667b19e3779f9u);
@@ -545,8 +546,8 @@ enum family { FAMILY_IPV4, FAMILY_IPV6, FAMILY_OTHER, FAMILY_MAX };
 struct filter_head {
 	__u32 root[FAMILY_MAX];  /* a reference; 0: there are no rules */
 	__u32 eager[FAMILY_MAX]; /* the same for eager rules */
-	__u32 counters; /* first of REASON_MAX counters, one a reason */
-	__u32 lookups;  /* first lookup; those of sets in the pool come first */
+	__u32 counters;          /* first of REASON_MAX counters, one a reason */
+	__u32 lookups;           /* first lookup; those of sets in the pool come first */
 	__u16 n_lookups;
 	__u8 malformed;        /* enum verdict */
 	__u8 fragments;        /* enum verdict; see fragments_judged */

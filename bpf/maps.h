@@ -126,7 +126,7 @@ struct scratch {
 	__u32 steps;
 	__u32 ifindex;
 	__u32 nought; /* always 0, which the verifier does not know */
-	__u32 node;     /* of the rule that decided, where `rule` does not say it; else 0 */
+	__u32 node;   /* of the rule that decided, where `rule` does not say it; else 0 */
 	/* of the search for the first rule (search.h, classify.h) */
 	__u32 best;          /* lowest rule so far, or RULE_NONE */
 	__u32 action;        /* what its program says that it does, or 0: its comparison says it */
@@ -137,12 +137,12 @@ struct scratch {
 	__u32 next_found;
 	__u32 n_found;
 	__u32 n_programs;
-	__u32 current;       /* the node that a program is at */
-	__u32 counter;       /* of the rule that decided, or COUNTER_NONE */
-	__u32 number;        /* key of a lookup */
+	__u32 current;                /* the node that a program is at */
+	__u32 counter;                /* of the rule that decided, or COUNTER_NONE */
+	__u32 number;                 /* key of a lookup */
 	__u32 found[SEARCH_LISTS];    /* where the lists that were left go on */
 	__u32 programs[PROGRAMS_MAX]; /* rules whose programs must still say whether they match */
-	struct node_quad quad; /* the IPv6 addresses again */
+	struct node_quad quad;        /* the IPv6 addresses again */
 	__u64 generation;
 	__u8 header[64]; /* a copy of a header that is not in the frame's linear part */
 };

@@ -364,8 +364,8 @@ static __always_inline bool packet_parse_usual(struct hook_ctx *ctx, struct scra
 	s->key[KEY_DPORT] = ports & 0xffff;
 	s->key[KEY_TCPFLAGS] = flags;
 	s->key[KEY_PORTS] = ports;
-	s->key[KEY_CLASS] = proto << CLASS_PROTO | 1 << CLASS_L4 | 1 << CLASS_PORTS | 1 << CLASS_DIRECT |
-			    flags << CLASS_TCPFLAGS;
+	s->key[KEY_CLASS] =
+		proto << CLASS_PROTO | 1 << CLASS_L4 | 1 << CLASS_PORTS | 1 << CLASS_DIRECT | flags << CLASS_TCPFLAGS;
 	return true;
 }
 

@@ -89,7 +89,8 @@ static __always_inline __u64 search_compare(const struct scratch *s, const void 
 
 	barrier_var(differ); /* Verifier: few values at once, or clang spills them in parts; see counters.h. */
 	differ |= (sport - rule->sport_lo | (__u64)rule->sport_hi - sport | dport - rule->dport_lo |
-		   (__u64)rule->dport_hi - dport) >> 63;
+		   (__u64)rule->dport_hi - dport) >>
+		  63;
 	barrier_var(differ);
 	if (rule->op == NODE_RULE6) {
 		const struct node_quad *quad = search_node(half, number + 1);
@@ -108,7 +109,8 @@ static __always_inline __u64 search_compare(const struct scratch *s, const void 
  * Compares one rule; the lower one of it and best. A rule with a program waits in s->programs, except where the
  * caller runs the programs itself (eager).
  */
-static __always_inline __u64 search_rule(struct scratch *s, const void *half, __u64 number, __u64 best, const bool eager)
+static __always_inline __u64 search_rule(struct scratch *s, const void *half, __u64 number, __u64 best,
+					 const bool eager)
 {
 	const struct node_rule *rule = search_node(half, number);
 	__u64 differ = search_compare(s, half, number, rule);

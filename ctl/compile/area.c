@@ -73,7 +73,18 @@ static void note_point(struct area *area, uint8_t word, uint32_t mask, uint32_t 
 
 /* ---- what a condition's values become ---- */
 
-enum cut { CUT_NONE, CUT_SADDR, CUT_DADDR, CUT_SPORT, CUT_DPORT, CUT_ICMP, CUT_PROTO, CUT_NEXTHDR, CUT_FAMILY, CUT_TCPFLAGS };
+enum cut {
+	CUT_NONE,
+	CUT_SADDR,
+	CUT_DADDR,
+	CUT_SPORT,
+	CUT_DPORT,
+	CUT_ICMP,
+	CUT_PROTO,
+	CUT_NEXTHDR,
+	CUT_FAMILY,
+	CUT_TCPFLAGS
+};
 
 static bool full_masks(const struct place *place)
 {
@@ -214,13 +225,13 @@ static int choices_of(struct choices *choices, bool *ret_settled, enum cut cut, 
 		case CUT_PROTO:
 		case CUT_NEXTHDR:
 			for (uint32_t value = lo[0]; value <= hi[0] && value < 256 && r == 0; value++)
-				r = cut == CUT_NEXTHDR && is_followed(value) ?
-					    -EDOM :
-					    choices_add(choices, (struct choice){ .lo = value });
+				r = cut == CUT_NEXTHDR && is_followed(value)
+					    ? -EDOM
+					    : choices_add(choices, (struct choice){ .lo = value });
 			break;
 		case CUT_TCPFLAGS:
-			r = lo[0] == hi[0] ? choices_add(choices, (struct choice){ .lo = lo[0], .hi = mask & 0xff }) :
-					     -EDOM;
+			r = lo[0] == hi[0] ? choices_add(choices, (struct choice){ .lo = lo[0], .hi = mask & 0xff })
+					   : -EDOM;
 			break;
 		case CUT_ICMP:
 			r = choices_add(choices, (struct choice){ .lo = lo[0], .hi = hi[0] | 0xff });

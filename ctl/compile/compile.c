@@ -161,8 +161,8 @@ static void write_rule(struct node *node, const struct area *area, enum family f
 	rule->daddr_shift = daddr < 64 ? 64 - daddr : 0;
 	rule->saddr = (saddr <= 64 ? 64 : 128 - saddr) | (daddr <= 64 ? 64 : 128 - daddr) << 8;
 	rule->daddr = 0;
-	*(struct node_quad *)(node + 1) = (struct node_quad){ { area->saddr[0], area->saddr[1] },
-							      { area->daddr[0], area->daddr[1] } };
+	*(struct node_quad *)(node + 1) =
+		(struct node_quad){ { area->saddr[0], area->saddr[1] }, { area->daddr[0], area->daddr[1] } };
 }
 
 static int too_long(const struct lower_context *c, const struct rule *rule, uint32_t steps)
@@ -410,8 +410,9 @@ int compile_policy(struct image **ret, const struct compile_input *input, struct
 		n_lookups += context.head->n_lookups;
 	}
 	if (r == 0 && (program.n_nodes > REF_NUMBER || program.n_refs > REF_NUMBER)) {
-		r = diag_error(diag, (struct location){ 0 }, "the rules take %zu nodes and %zu references, at most %u fit",
-			       program.n_nodes, program.n_refs, REF_NUMBER);
+		r = diag_error(diag, (struct location){ 0 },
+			       "the rules take %zu nodes and %zu references, at most %u fit", program.n_nodes,
+			       program.n_refs, REF_NUMBER);
 		diag_hint(diag, "put long lists of addresses or ports into a set");
 	}
 	if (r == 0)

@@ -41,7 +41,7 @@ struct image {
 	uint32_t *refs;
 	size_t n_refs;
 	uint32_t n_counters; /* one more than the highest number */
-	uint32_t *rule_of; /* per node that compares: the rule's number in its filter */
+	uint32_t *rule_of;   /* per node that compares: the rule's number in its filter */
 	/* for `check` and `explain` */
 	size_t bytes;                      /* of head, nodes and refs */
 	uint32_t worst_steps[FILTERS_MAX]; /* longest path a packet of this filter can take */

@@ -17,12 +17,12 @@
 
 #include "program.h"
 
-#define LIST_SMALL  3   /* so few are not worth a fork */
-#define LIST_MEDIUM 6   /* so few only where the fork is cheaper by the model */
+#define LIST_SMALL  3                  /* so few are not worth a fork */
+#define LIST_MEDIUM 6                  /* so few only where the fork is cheaper by the model */
 #define FORKS_MAX   (SEARCH_FORKS - 2) /* that one packet asks, in all rows */
-#define FORKS_BELOW 10  /* of these, for one group at most */
-#define FORKS_KEPT  2   /* and at least, where there are large ones */
-#define BITS_MAX    22  /* of a fork's buckets */
+#define FORKS_BELOW 10                 /* of these, for one group at most */
+#define FORKS_KEPT  2                  /* and at least, where there are large ones */
+#define BITS_MAX    22                 /* of a fork's buckets */
 #define SAMPLE      16384
 #define LOOKS_MAX   UINT64_C(400000000)
 #define LENGTHS_MAX 10  /* prefix lengths that are tried for one address */
@@ -34,10 +34,10 @@
 
 /* Which fields a fork hashes. */
 struct spec {
-	uint8_t op;           /* NODE_HASH4, NODE_HASH6, NODE_WORD or NODE_CUT */
-	uint8_t saddr, daddr; /* bits of the addresses */
+	uint8_t op;               /* NODE_HASH4, NODE_HASH6, NODE_WORD or NODE_CUT */
+	uint8_t saddr, daddr;     /* bits of the addresses */
 	bool sport, dport, proto; /* NODE_CUT: sport or dport */
-	uint8_t word; /* NODE_WORD */
+	uint8_t word;             /* NODE_WORD */
 	uint32_t word_mask;
 };
 
@@ -260,7 +260,9 @@ static size_t words_of(const struct builder *b, const uint32_t *ids, size_t n, s
 		const struct area *area = &b->areas[ids[i]];
 
 		for (unsigned int p = 0; p < area->n_points && found < WORDS_MAX; p++) {
-			struct spec spec = { .op = NODE_WORD, .word = area->point[p].word, .word_mask = area->point[p].mask };
+			struct spec spec = { .op = NODE_WORD,
+					     .word = area->point[p].word,
+					     .word_mask = area->point[p].mask };
 			bool known = false;
 
 			for (size_t k = 0; k < found; k++)
@@ -462,17 +464,17 @@ static int crowd_gather(struct crowd *crowd, const struct builder *b, const uint
 	address_mask(dmask, spec->daddr, b->family);
 	for (size_t i = 0; i < n; i++) {
 		if (fits(&b->areas[ids[i]], spec))
-			crowd->members[crowd->n++] = (struct member){
-				.hash = hash_of(&b->areas[ids[i]], spec, smask, dmask, 0), .id = ids[i]
-			};
+			crowd->members[crowd->n++] =
+				(struct member){ .hash = hash_of(&b->areas[ids[i]], spec, smask, dmask, 0),
+						 .id = ids[i] };
 		else
 			crowd->rest[crowd->n_rest++] = ids[i];
 	}
 	qsort(crowd->members, crowd->n, sizeof(*crowd->members), compare_hashes);
 	for (size_t i = 0; i < crowd->n; i++)
-		crowd->members[i].leader = i && crowd->members[i].hash == crowd->members[i - 1].hash ?
-						   crowd->members[i - 1].leader :
-						   crowd->members[i].id;
+		crowd->members[i].leader = i && crowd->members[i].hash == crowd->members[i - 1].hash
+						   ? crowd->members[i - 1].leader
+						   : crowd->members[i].id;
 	qsort(crowd->members, crowd->n, sizeof(*crowd->members), compare_leaders);
 	return 0;
 }
@@ -581,8 +583,8 @@ static uint32_t kept_below(const struct crowd *crowd, uint32_t forks)
 }
 
 /* The fork, and the rest of its row. */
-static uint32_t build_fork(struct builder *b, const uint32_t *ids, size_t n, const struct behind *behind, uint32_t forks,
-			   const struct spec *spec, struct price *ret_price)
+static uint32_t build_fork(struct builder *b, const uint32_t *ids, size_t n, const struct behind *behind,
+			   uint32_t forks, const struct spec *spec, struct price *ret_price)
 {
 	struct program *program = b->program;
 	struct node_fork fork = { 0 };
@@ -690,7 +692,11 @@ static uint32_t build(struct builder *b, const uint32_t *ids, size_t n, const st
 int index_build(uint32_t *ret_root, uint32_t *ret_steps, struct program *program, enum family family,
 		const struct area *areas, size_t n)
 {
-	struct builder b = { .program = program, .family = family, .areas = areas, .looks = LOOKS_MAX, .copies = n * COPIES + (1 << CUT_BITS) };
+	struct builder b = { .program = program,
+			     .family = family,
+			     .areas = areas,
+			     .looks = LOOKS_MAX,
+			     .copies = n * COPIES + (1 << CUT_BITS) };
 	const struct behind nothing = { 0, RULE_NONE };
 	struct price price = { 0 };
 	uint32_t *ids = malloc((n + 1) * sizeof(*ids));

@@ -157,7 +157,7 @@ struct cover_input {
 	const struct box *boxes;
 	struct meaning *const *meanings;
 	const struct program *program;
-	const uint32_t *rule_of;  /* per node */
+	const uint32_t *rule_of;   /* per node */
 	const struct areas *areas; /* per family */
 	const struct filter_head *head;
 	const struct policy *policy;

@@ -279,7 +279,9 @@ int runner_run(struct runner *runner, const struct runner_frame *frame, struct r
 	*ret = (struct runner_result){ .verdict = trace->verdict,
 				       .reason = trace->reason,
 				       .filter = trace->filter,
-				       .rule = trace->node && trace->node < runner->n_nodes ? runner->rule_of[trace->node] : trace->rule,
+				       .rule = trace->node && trace->node < runner->n_nodes
+						       ? runner->rule_of[trace->node]
+						       : trace->rule,
 				       .redirect = trace->redirect,
 				       .steps = trace->steps };
 	return 0;
