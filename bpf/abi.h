@@ -244,7 +244,7 @@ static inline __attribute__((always_inline)) __u32 node_bucket(__u64 hash, __u32
 /* Rules of one search that wait for their programs: LIST_INLINE a fork at most. */
 #define PROGRAMS_MAX 128 /* a power of two */
 /* Nodes on the longest way through one program. */
-#define PROGRAM_MAX 200
+#define PROGRAM_MAX 128
 
 /*
  * A set is a slot: tables in the pool (struct set_head) where it has one type and nothing to remember about

@@ -131,7 +131,9 @@ static long classify_lists_step(__u32 i, void *unused)
 	(void)unused;
 	if (!classify_memory(&s, &half) || !s->n_found)
 		return 1;
-	number = search_ref(half, s->found[s->next_found & (SEARCH_LISTS - 1)]++) & REF_NUMBER;
+	number = search_inside(s, search_ref(s, half, s->found[s->next_found & (SEARCH_LISTS - 1)]++));
+	if (s->outside)
+		return classify_fail(s, REASON_TABLE) != RUN_NO_MATCH;
 	if (!number || number > s->best) /* lists are sorted */
 		return ++s->next_found >= s->n_found;
 	s->steps++;
@@ -172,9 +174,11 @@ __weak __noinline int classify_rest(void)
 /* Looks for the lowest rule above s->floor and below s->best. */
 static __always_inline void classify_search(struct scratch *s, const void *half, __u32 ref, const bool eager)
 {
+	bool ended = search(s, half, ref, eager);
+
 	s->next_found = 0;
-	if (!search(s, half, ref, eager))
-		classify_fail(s, REASON_STEPS);
+	if (s->outside || !ended)
+		classify_fail(s, s->outside ? REASON_TABLE : REASON_STEPS);
 }
 
 /* The same for eager rules, as a function of its own, so that it is verified once. */

@@ -15,8 +15,13 @@ static __always_inline const void *search_node(const void *half, __u64 number)
 	return half + cfg.nodes_off + (number & cfg.node_mask) * sizeof(struct node);
 }
 
-static __always_inline __u64 search_ref(const void *half, __u64 number)
+/* 0, and a note in s, where the tables say to look outside of themselves. */
+static __always_inline __u64 search_ref(struct scratch *s, const void *half, __u64 number)
 {
+	if (number > cfg.ref_mask) {
+		s->outside = 1;
+		return 0;
+	}
 	return *(const __u32 *)(half + cfg.refs_off + (number & cfg.ref_mask) * sizeof(__u32));
 }
 
@@ -31,10 +36,16 @@ static __always_inline __u64 below(__u64 a, __u64 b)
 }
 
 /* The reference in a bucket of two that has the tag, or 0; no tag is there twice. */
-static __always_inline __u64 search_bucket(const void *half, __u64 first, __u64 tag)
+static __always_inline __u64 search_bucket(struct scratch *s, const void *half, __u64 first, __u64 tag)
 {
 	const __u32 *ref = half + cfg.refs_off + (first & cfg.ref_mask & -REF_BUCKET) * sizeof(__u32);
-	__u64 found = ref[0] & -below(ref[0] ^ tag << REF_TAG_SHIFT, 1u << REF_TAG_SHIFT);
+	__u64 found;
+
+	if (first > cfg.ref_mask) {
+		s->outside = 1;
+		return 0;
+	}
+	found = ref[0] & -below(ref[0] ^ tag << REF_TAG_SHIFT, 1u << REF_TAG_SHIFT);
 
 	return (found | (ref[1] & -below(ref[1] ^ tag << REF_TAG_SHIFT, 1u << REF_TAG_SHIFT))) & REF_UNTAGGED;
 }
@@ -132,7 +143,7 @@ static __always_inline __u64 search_bits(const struct scratch *s, const struct n
 }
 
 /* What a fork names for this packet. */
-static __always_inline __u64 search_fork(const struct scratch *s, const void *half, const struct node_fork *fork,
+static __always_inline __u64 search_fork(struct scratch *s, const void *half, const struct node_fork *fork,
 					 __u64 number)
 {
 	__u64 hash;
@@ -142,19 +153,31 @@ static __always_inline __u64 search_fork(const struct scratch *s, const void *ha
 	else if (fork->op == NODE_HASH6)
 		hash = search_hash6(s, fork, search_node(half, number + 1));
 	else if (fork->op == NODE_CUT)
-		return search_ref(half, fork->base + search_bits(s, fork)) & REF_UNTAGGED;
+		return search_ref(s, half, fork->base + search_bits(s, fork));
 	else if (fork->op == NODE_WORD)
 		hash = search_word(s, fork);
 	else
 		return REF_LIST | fork->base;
 	hash = forget(s, hash, ~0ull);
-	return search_bucket(half, fork->base + (__u64)node_bucket(hash, fork->bits) * REF_BUCKET, node_tag(hash));
+	return search_bucket(s, half, fork->base + (__u64)node_bucket(hash, fork->bits) * REF_BUCKET, node_tag(hash));
+}
+
+/* The rule that a reference names, 0 none. */
+static __always_inline __u64 search_inside(struct scratch *s, __u64 ref)
+{
+	ref &= REF_NUMBER;
+	if (ref > cfg.node_mask) {
+		s->outside = 1;
+		return 0;
+	}
+	return ref;
 }
 
 /*
  * From a reference on: leaves the lowest rule that matches in s->best, rules that match as far as a comparison can
- * say in s->programs, and lists that are longer than LIST_INLINE in s->found, from where they were left. false: more
- * forks than a search may ask; the compiler does not make such an index.
+ * say in s->programs, and lists that are longer than LIST_INLINE in s->found, from where they were left. Where a
+ * number led outside the tables, s->outside says so. false: there are more forks than a search may ask. The compiler
+ * makes no such index.
  */
 static __always_inline bool search(struct scratch *s, const void *half, __u64 ref, const bool eager)
 {
@@ -162,6 +185,7 @@ static __always_inline bool search(struct scratch *s, const void *half, __u64 re
 
 	s->n_programs = 0;
 	s->n_found = 0;
+	s->outside = 0;
 #pragma clang loop unroll(disable)
 	for (i = 0; i < SEARCH_FORKS; i++) {
 		__u64 found, cursor = 0;
@@ -170,11 +194,12 @@ static __always_inline bool search(struct scratch *s, const void *half, __u64 re
 		best = forget(s, best, RULE_NONE);
 		found = ref;
 		if ((ref & REF_KIND) == REF_FORK) {
-			const struct node_fork *fork = search_node(half, ref & REF_NUMBER);
+			__u64 number = search_inside(s, ref);
+			const struct node_fork *fork = search_node(half, number);
 
 			if (best < fork->low)
 				break;
-			found = search_fork(s, half, fork, ref & REF_NUMBER);
+			found = search_fork(s, half, fork, number);
 			ref = fork->next;
 			if ((found & REF_KIND) == REF_FORK) {
 				ref = found;
@@ -185,14 +210,14 @@ static __always_inline bool search(struct scratch *s, const void *half, __u64 re
 		}
 		if ((found & REF_KIND) == REF_LIST) {
 			cursor = found & REF_NUMBER;
-			found = search_ref(half, cursor);
+			found = search_ref(s, half, cursor);
 		}
-		found &= REF_NUMBER;
+		found = search_inside(s, found);
 		for (__u64 k = 0; k < LIST_INLINE && found; k++) {
 			found = forget(s, found, REF_NUMBER);
 			best = forget(s, best, RULE_NONE);
 			best = search_rule(s, half, found, best, eager);
-			found = cursor ? search_ref(half, ++cursor) & REF_NUMBER : 0;
+			found = cursor ? search_inside(s, search_ref(s, half, ++cursor)) : 0;
 		}
 		if (found)
 			s->found[s->n_found++ & (SEARCH_LISTS - 1)] = cursor;
