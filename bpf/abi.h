@@ -172,12 +172,12 @@ struct node_quad {
 
 /*
  * A fork. NODE_HASH4 and _HASH6 hash masked fields (node_hash()), NODE_WORD one word of the key: the result
- * picks one of 1 << bits buckets of two references; the one with the right tag is taken. NODE_CUT picks one of
+ * picks one of the buckets of two references; the one with the right tag is taken. NODE_CUT picks one of
  * 1 << bits references by as many bits of a word. NODE_LIST takes the list at `base`.
  */
 struct node_fork {
 	__u8 op;
-	__u8 bits;
+	__u8 bits;        /* NODE_CUT */
 	__u8 proto;       /* 0xff: the protocol is hashed, 0: not. NODE_WORD, NODE_CUT: enum key_word */
 	__u8 seed;        /* NODE_CUT: the bits' shift */
 	__u32 base;       /* first reference; of buckets an even number */
@@ -186,7 +186,7 @@ struct node_fork {
 	__u32 saddr_mask; /* NODE_WORD: the word's mask */
 	__u32 daddr_mask;
 	__u32 ports_mask; /* source port << 16 | destination port */
-	__u32 pad;
+	__u32 buckets;    /* of a fork that hashes */
 };
 
 /*
@@ -233,10 +233,10 @@ static inline __attribute__((always_inline)) __u32 node_tag(__u64 hash)
 	return hash >> 8 & 0x7f;
 }
 
-/* bits of at most 24 */
-static inline __attribute__((always_inline)) __u32 node_bucket(__u64 hash, __u32 bits)
+/* Below `buckets`. */
+static inline __attribute__((always_inline)) __u32 node_bucket(__u64 hash, __u32 buckets)
 {
-	return hash >> 32 >> (32 - bits);
+	return (hash >> 32) * buckets >> 32;
 }
 
 /* Rules that one packet may be compared with one by one, and eager rules that it may meet. */

@@ -137,7 +137,7 @@ struct scratch {
 	__u32 next_found;
 	__u32 n_found;
 	__u32 n_programs;
-	__u32 outside;       /* 1: a number led outside the tables */
+	__u32 outside; /* 1: a number led outside the tables */
 	__u32 pad;
 	__u32 current;                /* the node that a program is at */
 	__u32 counter;                /* of the rule that decided, or COUNTER_NONE */

@@ -159,7 +159,8 @@ static __always_inline __u64 search_fork(struct scratch *s, const void *half, co
 	else
 		return REF_LIST | fork->base;
 	hash = forget(s, hash, ~0ull);
-	return search_bucket(s, half, fork->base + (__u64)node_bucket(hash, fork->bits) * REF_BUCKET, node_tag(hash));
+	return search_bucket(s, half, fork->base + (__u64)node_bucket(hash, fork->buckets) * REF_BUCKET,
+			     node_tag(hash));
 }
 
 /* The rule that a reference names, 0 none. */

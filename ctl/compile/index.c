@@ -17,12 +17,12 @@
 
 #include "program.h"
 
-#define LIST_SMALL  3                  /* so few are not worth a fork */
-#define LIST_MEDIUM 6                  /* so few only where the fork is cheaper by the model */
-#define FORKS_MAX   (SEARCH_FORKS - 2) /* that one packet asks, in all rows */
-#define FORKS_BELOW 10                 /* of these, for one group at most */
-#define FORKS_KEPT  2                  /* and at least, where there are large ones */
-#define BITS_MAX    22                 /* of a fork's buckets */
+#define LIST_SMALL  3                             /* so few are not worth a fork */
+#define LIST_MEDIUM 6                             /* so few only where the fork is cheaper by the model */
+#define FORKS_MAX   (SEARCH_FORKS - 2)            /* that one packet asks, in all rows */
+#define FORKS_BELOW 10                            /* of these, for one group at most */
+#define FORKS_KEPT  2                             /* and at least, where there are large ones */
+#define GROUPS_MAX  (REF_NUMBER / REF_BUCKET / 2) /* of one fork: their places must fit a reference */
 #define SAMPLE      16384
 #define LOOKS_MAX   UINT64_C(400000000)
 #define LENGTHS_MAX 10  /* prefix lengths that are tried for one address */
@@ -395,14 +395,14 @@ static uint32_t build_list(struct builder *b, const uint32_t *ids, size_t n, con
 
 /* How many groups of the fork find no place in their buckets; marks: one byte a bucket, tags: four. */
 static size_t place_groups(const struct builder *b, const struct member *members, size_t n, const struct spec *spec,
-			   uint8_t seed, unsigned int bits, uint8_t *fill, uint8_t *tags, uint32_t *ret_place)
+			   uint8_t seed, uint32_t buckets, uint8_t *fill, uint8_t *tags, uint32_t *ret_place)
 {
 	uint64_t smask[2], dmask[2];
 	size_t left_out = 0;
 
 	address_mask(smask, spec->saddr, b->family);
 	address_mask(dmask, spec->daddr, b->family);
-	memset(fill, 0, (size_t)1 << bits);
+	memset(fill, 0, buckets);
 	for (size_t i = 0; i < n; i++) {
 		uint64_t hash;
 		uint32_t bucket;
@@ -414,7 +414,7 @@ static size_t place_groups(const struct builder *b, const struct member *members
 			continue;
 		}
 		hash = hash_of(&b->areas[members[i].id], spec, smask, dmask, seed);
-		bucket = node_bucket(hash, bits);
+		bucket = node_bucket(hash, buckets);
 		clash = fill[bucket] == REF_BUCKET;
 		for (unsigned int k = 0; k < fill[bucket]; k++)
 			clash = clash || tags[bucket * REF_BUCKET + k] == node_tag(hash);
@@ -428,8 +428,6 @@ static size_t place_groups(const struct builder *b, const struct member *members
 	}
 	return left_out;
 }
-
-_Static_assert(BITS_MAX + 2 < REF_TAG_SHIFT, "a place and its tag share a word");
 
 /* Everything about the areas that a fork takes in. */
 struct crowd {
@@ -481,35 +479,34 @@ static int crowd_gather(struct crowd *crowd, const struct builder *b, const uint
 
 /* Gives groups their places; those without one join the rest. -ENOSPC: nobody got a place. */
 static int crowd_place(struct crowd *crowd, const struct builder *b, const struct spec *spec, uint8_t *ret_seed,
-		       uint8_t *ret_bits)
+		       uint32_t *ret_buckets)
 {
 	size_t groups = 0, left_out, best = SIZE_MAX, seeds;
-	unsigned int bits = 0;
+	uint32_t buckets;
 	uint8_t *fill, *tags;
 
 	for (size_t i = 0; i < crowd->n; i++)
 		groups += !i || crowd->members[i].leader != crowd->members[i - 1].leader;
-	while (bits < BITS_MAX && (REF_BUCKET << bits) < groups * 4)
-		bits++;
-	if (groups == 1)
-		bits = 0;
+	if (groups > GROUPS_MAX)
+		return -ENOSPC;
+	buckets = groups == 1 ? 1 : groups * 2;
 	seeds = groups < 64 ? 32 : groups < 1024 ? 8 : 3;
-	fill = malloc((size_t)1 << bits);
-	tags = malloc((size_t)REF_BUCKET << bits);
+	fill = malloc(buckets);
+	tags = malloc((size_t)REF_BUCKET * buckets);
 	if (!fill || !tags) {
 		free(fill);
 		free(tags);
 		return -ENOMEM;
 	}
-	*ret_bits = bits;
+	*ret_buckets = buckets;
 	for (size_t seed = 0; seed < seeds && best; seed++) {
-		left_out = place_groups(b, crowd->members, crowd->n, spec, seed, bits, fill, tags, crowd->place);
+		left_out = place_groups(b, crowd->members, crowd->n, spec, seed, buckets, fill, tags, crowd->place);
 		if (left_out < best) {
 			best = left_out;
 			*ret_seed = seed;
 		}
 	}
-	place_groups(b, crowd->members, crowd->n, spec, *ret_seed, bits, fill, tags, crowd->place);
+	place_groups(b, crowd->members, crowd->n, spec, *ret_seed, buckets, fill, tags, crowd->place);
 	free(fill);
 	free(tags);
 	if (best == crowd->n)
@@ -595,7 +592,7 @@ static uint32_t build_fork(struct builder *b, const uint32_t *ids, size_t n, con
 	int r = crowd_gather(&crowd, b, ids, n, spec);
 
 	if (r == 0)
-		r = crowd_place(&crowd, b, spec, &fork.seed, &fork.bits);
+		r = crowd_place(&crowd, b, spec, &fork.seed, &fork.buckets);
 	if (r == -ENOMEM)
 		program->out_of_memory = true;
 	if (r) {
@@ -609,7 +606,7 @@ static uint32_t build_fork(struct builder *b, const uint32_t *ids, size_t n, con
 	}
 	forks -= rest.forks;
 	number = program_reserve(program, spec->op == NODE_HASH6 ? 2 : 1);
-	fork.base = program_reserve_refs(program, (size_t)REF_BUCKET << fork.bits, REF_BUCKET);
+	fork.base = program_reserve_refs(program, (size_t)REF_BUCKET * fork.buckets, REF_BUCKET);
 	fork.next = here.next;
 	fork.low = lower_of(here.low, node_of(b, ids[0]));
 	build_groups(b, &crowd, fork.base, &here, forks < FORKS_BELOW ? forks : FORKS_BELOW, &groups);

@@ -46,7 +46,7 @@ static uint64_t hash_of(const struct node *node, const struct visit_key *key)
 
 static uint32_t take(const struct program *program, const struct node_fork *fork, uint64_t hash)
 {
-	const uint32_t *ref = program->refs + fork->base + node_bucket(hash, fork->bits) * REF_BUCKET;
+	const uint32_t *ref = program->refs + fork->base + node_bucket(hash, fork->buckets) * REF_BUCKET;
 
 	for (unsigned int i = 0; i < REF_BUCKET; i++)
 		if (ref[i] && ref[i] >> REF_TAG_SHIFT == node_tag(hash))
