@@ -10,6 +10,7 @@
 /* These come from hook_xdp.h or hook_tc.h: */
 static __always_inline void *hook_data(struct hook_ctx *ctx);
 static __always_inline void *hook_data_end(struct hook_ctx *ctx);
+static __always_inline __u32 hook_length(struct hook_ctx *ctx);
 static __always_inline long hook_load(struct hook_ctx *ctx, __u32 offset, void *to, __u32 bytes);
 
 /*

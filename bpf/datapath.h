@@ -36,7 +36,7 @@ static __always_inline void datapath_begin(struct hook_ctx *ctx, struct scratch 
 		s->key[KEY_MARK] = trace.mark;
 	} else {
 		s->ifindex = hook_ifindex(ctx);
-		s->length = hook_length(ctx);
+		s->length = hook_linear(ctx); /* packet_parse() asks for all of it where that could matter */
 		if (hook == HOOK_TC_EGRESS)
 			s->key[KEY_IIF] = hook_iif(ctx);
 		s->key[KEY_MARK] = hook_mark(ctx);

@@ -37,6 +37,11 @@ static __always_inline __u32 hook_length(struct __sk_buff *skb)
 	return value;
 }
 
+static __always_inline __u32 hook_linear(struct __sk_buff *skb)
+{
+	return hook_length(skb); /* no call here either */
+}
+
 static __always_inline __u32 hook_ifindex(struct __sk_buff *skb)
 {
 	__u32 value = skb->ifindex;

@@ -33,6 +33,12 @@ static __always_inline __u32 hook_length(struct xdp_md *ctx)
 	return bpf_xdp_get_buff_len(ctx);
 }
 
+/* Bytes at hand without a call: of a frame in several buffers, those of the first. */
+static __always_inline __u32 hook_linear(struct xdp_md *ctx)
+{
+	return ctx->data_end - ctx->data;
+}
+
 static __always_inline __u32 hook_ifindex(struct xdp_md *ctx)
 {
 	__u32 value = ctx->ingress_ifindex;

@@ -316,6 +316,8 @@ static __always_inline void packet_summarise(struct scratch *s)
 /*
  * The usual packet in one go: untagged Ethernet, IPv4 without options, not a fragment, TCP or UDP, all of it
  * right and in the linear part. false: anything else, and nothing is written; packet_parse() says what it is.
+ *
+ * What a frame in several buffers has behind such a packet is padding, and is not counted into its length.
  */
 static __always_inline bool packet_parse_usual(struct hook_ctx *ctx, struct scratch *s)
 {
@@ -404,6 +406,8 @@ static __always_inline enum reason packet_parse(struct hook_ctx *ctx, struct scr
 	if (!raw_ip && !(s->key[KEY_PRESENT] & PRESENT_VLAN0) && packet_parse_usual(ctx, s)) {
 		s->reason = REASON_RULE;
 	} else {
+		if (!cfg.trace)
+			s->length = hook_length(ctx);
 		s->reason = packet_parse_any(ctx, s, raw_ip);
 		packet_summarise(s);
 	}
