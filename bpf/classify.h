@@ -157,6 +157,9 @@ __weak __noinline int classify_rest(void)
 
 	if (!classify_memory(&s, &half))
 		return 0;
+	s->floor = 0;
+	s->with_programs = 1;
+	s->next_found = 0;
 #pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < PROGRAMS_MAX; i++) {
 		__u32 number;
@@ -176,7 +179,6 @@ static __always_inline void classify_search(struct scratch *s, const void *half,
 {
 	bool ended = search(s, half, ref, eager);
 
-	s->next_found = 0;
 	if (s->outside || !ended)
 		classify_fail(s, s->outside ? REASON_TABLE : REASON_STEPS);
 }
@@ -187,8 +189,10 @@ __weak __noinline int classify_search_eager(void)
 	const void *half;
 	struct scratch *s;
 
-	if (classify_memory(&s, &half))
-		classify_search(s, half, s->eager, true);
+	if (!classify_memory(&s, &half))
+		return 0;
+	s->next_found = 0;
+	classify_search(s, half, s->eager, true);
 	return 0;
 }
 
@@ -264,12 +268,11 @@ static __always_inline void classify(struct scratch *s, const struct tables_head
 	s->fallback = filter->fallback;
 	s->best = RULE_NONE;
 	s->action = 0;
-	s->floor = 0;
-	s->with_programs = 1;
 	classify_search(s, t, filter->root[family], false);
 	if ((s->n_programs || s->n_found) && !s->done)
 		classify_rest();
 	if (!s->done && s->eager) {
+		s->floor = 0;
 		s->with_programs = 0;
 		if (bpf_loop(LISTS_MAX, classify_eager_step, NULL, 0) == LISTS_MAX)
 			classify_fail(s, REASON_STEPS);
