@@ -3,9 +3,11 @@
  * Random policies times random frames: the programs in the kernel, on every hook, against the reference model, which
  * shares no code with them.
  *
- *	t-differential [POLICIES [PACKETS [SEED]]]
+ *	t-differential [--structured RULES] [POLICIES [PACKETS [SEED]]]
  *
- * Each policy has a seed of its own, printed with a difference; the command line printed there repeats just that policy.
+ * With --structured, policies of that many rules that look like real ones (gen_structured.h). Without any word, some of
+ * both kinds. Each policy has a seed of its own, printed with a difference; the command line printed there repeats just
+ * that policy.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -16,6 +18,7 @@
 
 #include "gen_packet.h"
 #include "gen_policy.h"
+#include "gen_structured.h"
 #include "loaded.h"
 
 #define DIFFERENCES_SHOWN 5
@@ -32,6 +35,8 @@ struct trial {
 	const char *program;
 	uint64_t seed;
 	unsigned int packets;
+	unsigned int rules; /* of a structured policy; 0: a random one */
+	bool alone;         /* this policy only: large ones are printed, too */
 	const char *text;
 	struct loaded loaded;
 	struct model_counters *sums;
@@ -42,8 +47,14 @@ static const char *const hook_names[] = { "xdp", "tc-ingress", "tc-egress" };
 
 static void show_policy(struct trial *t)
 {
-	if (t->tally->shown++ == 0)
-		printf("---- %s 1 %u %llu\n%s----\n", t->program, t->packets, (unsigned long long)t->seed, t->text);
+	char option[40] = "";
+
+	if (t->tally->shown++)
+		return;
+	if (t->rules)
+		snprintf(option, sizeof(option), "--structured %u ", t->rules);
+	printf("---- %s %s1 %u %llu\n%s----\n", t->program, option, t->packets, (unsigned long long)t->seed,
+	       t->rules && !t->alone ? "" : t->text);
 }
 
 static void show_difference(struct trial *t, const struct frame *frame, const struct meeting *m, const char *a_name,
@@ -204,33 +215,82 @@ static struct meeting pick_meeting(struct trial *t, struct random *r)
 	return m;
 }
 
+static void frame_of(struct frame *ret, const struct shape_packet *p)
+{
+	frame_make(ret, &(struct frame_spec){ .family = p->family,
+					      .saddr = p->saddr,
+					      .daddr = p->daddr,
+					      .proto = p->proto,
+					      .sport = p->sport,
+					      .dport = p->dport,
+					      .flags = p->flags,
+					      .type = p->type,
+					      .ttl = p->ttl,
+					      .tos = p->dscp << 2 });
+}
+
+/* structure: that of the policy, or NULL. */
+static void try_packets(struct trial *t, const struct structure *structure, struct random *random)
+{
+	static struct frame frame;
+
+	t->sums = model_counters_new(t->loaded.policy);
+	for (unsigned int i = 0; i < t->packets; i++) {
+		struct meeting meeting = pick_meeting(t, random);
+
+		if (structure) {
+			struct shape_packet packet;
+
+			structure_pick(structure, random, &packet);
+			frame_of(&frame, &packet);
+		} else {
+			gen_packet(&frame, random);
+		}
+		t->tally->packets++;
+		if (judge_everywhere(t, &frame, &meeting) < 0)
+			break;
+	}
+	check_counters(t);
+	model_counters_free(t->sums);
+	t->sums = NULL;
+}
+
 static void try_policy(struct trial *t)
 {
 	struct random random = { t->seed };
-	static struct frame frame;
-	char *text = gen_policy(&random);
+	struct structure structure = { 0 };
+	char *text;
 
+	if (t->rules)
+		structure_make(&structure, &random, t->rules, true);
+	text = t->rules ? structure.text : gen_policy(&random);
 	t->text = text;
 	t->tally->shown = 0;
 	if (loaded_open(&t->loaded, text) < 0) {
 		t->tally->failed++;
 		show_policy(t);
 	} else {
-		t->sums = model_counters_new(t->loaded.policy);
-		for (unsigned int i = 0; i < t->packets; i++) {
-			struct meeting meeting = pick_meeting(t, &random);
-
-			gen_packet(&frame, &random);
-			t->tally->packets++;
-			if (judge_everywhere(t, &frame, &meeting) < 0)
-				break;
-		}
-		check_counters(t);
-		model_counters_free(t->sums);
-		t->sums = NULL;
+		try_packets(t, t->rules ? &structure : NULL, &random);
 	}
 	loaded_forget(&t->loaded);
-	free(text);
+	if (t->rules)
+		structure_clear(&structure);
+	else
+		free(text);
+}
+
+static void try_policies(struct trial *t, unsigned int rules, unsigned int policies, unsigned int packets,
+			 uint64_t seed)
+{
+	t->rules = rules;
+	t->packets = packets;
+	t->alone = policies == 1;
+	printf("%u policies%s of %u packets, seed %llu\n", policies, rules ? " of many rules" : "", packets,
+	       (unsigned long long)seed);
+	for (unsigned int i = 0; i < policies; i++) {
+		t->seed = seed + i;
+		try_policy(t);
+	}
 }
 
 static void print_summary(const struct tally *tally)
@@ -259,7 +319,7 @@ static unsigned long long number_argument(int argc, char **argv, int at, unsigne
 	errno = 0;
 	n = strtoull(argv[at], &end, 10);
 	if (errno || *end || end == argv[at]) {
-		fprintf(stderr, "usage: %s [POLICIES [PACKETS [SEED]]]\n", argv[0]);
+		fprintf(stderr, "usage: %s [--structured RULES] [POLICIES [PACKETS [SEED]]]\n", argv[0]);
 		exit(2);
 	}
 	return n;
@@ -267,21 +327,24 @@ static unsigned long long number_argument(int argc, char **argv, int at, unsigne
 
 int main(int argc, char **argv)
 {
-	unsigned int policies = number_argument(argc, argv, 1, 60);
-	unsigned int packets = number_argument(argc, argv, 2, 500);
-	uint64_t seed = number_argument(argc, argv, 3, (unsigned long long)time(NULL));
+	bool structured = argc > 1 && !strcmp(argv[1], "--structured");
+	int first = structured ? 3 : 1;
+	unsigned int rules = structured ? number_argument(argc, argv, 2, 1000) : 0;
+	unsigned int policies = number_argument(argc, argv, first, structured ? 3 : 60);
+	unsigned int packets = number_argument(argc, argv, first + 1, 500);
+	uint64_t seed = number_argument(argc, argv, first + 2, (unsigned long long)time(NULL));
 	struct tally tally = { 0 };
-	struct trial trial = { .program = argv[0], .packets = packets, .tally = &tally };
+	struct trial trial = { .program = argv[0], .tally = &tally };
 
 	if (geteuid() != 0) {
 		printf("SKIP needs root\n");
 		return 77;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	printf("%u policies of %u packets, seed %llu\n", policies, packets, (unsigned long long)seed);
-	for (unsigned int i = 0; i < policies; i++) {
-		trial.seed = seed + i;
-		try_policy(&trial);
+	try_policies(&trial, rules, policies, packets, seed);
+	if (argc == 1) {
+		try_policies(&trial, 1000, 8, 500, seed);
+		try_policies(&trial, 10000, 3, 500, seed);
 	}
 	loaded_close(&trial.loaded);
 	print_summary(&tally);
