@@ -141,7 +141,7 @@ static const struct node_quad *quad_at(const struct image *image, uint32_t numbe
 
 static uint32_t references_of(const struct node_fork *fork)
 {
-	return fork->op == NODE_LIST ? 1 : fork->op == NODE_CUT ? 1u << fork->bits : REF_BUCKET << fork->bits;
+	return fork->op == NODE_LIST ? 1 : fork->op == NODE_CUT ? 1u << fork->bits : REF_BUCKET * fork->buckets;
 }
 
 /* ---- bounds: everything that a reference can lead to ---- */
@@ -291,7 +291,7 @@ static void survey_tags(struct survey *s, uint32_t fork_number, uint32_t ref, ui
 			return;
 		if (!rule_hash(s->image, fork, fork_number, number, &hash))
 			wrong(s, "rule %u is in fork %u, which asks what the rule does not say", number, fork_number);
-		else if (node_bucket(hash, fork->bits) != bucket || node_tag(hash) != tag)
+		else if (node_bucket(hash, fork->buckets) != bucket || node_tag(hash) != tag)
 			wrong(s, "rule %u is in bucket %u with tag %u of fork %u", number, bucket, tag, fork_number);
 		if (!list)
 			return;
@@ -315,8 +315,8 @@ static bool good_fork(struct survey *s, uint32_t number)
 	case NODE_HASH6:
 	case NODE_HASH4:
 	case NODE_WORD:
-		n = (size_t)REF_BUCKET << fork->bits;
-		if (fork->base % REF_BUCKET || fork->bits > 24 ||
+		n = (size_t)REF_BUCKET * fork->buckets;
+		if (fork->base % REF_BUCKET || !fork->buckets ||
 		    (fork->op == NODE_HASH6 && number + 1 >= image->n_nodes) ||
 		    (fork->op == NODE_WORD && fork->proto >= KEY_WORDS))
 			n = SIZE_MAX;
@@ -332,7 +332,7 @@ static bool good_fork(struct survey *s, uint32_t number)
 		return false;
 	}
 	if (!fork->base || fork->base >= image->n_refs || n > image->n_refs - fork->base) {
-		wrong(s, "fork %u: base %u, %u bits", number, fork->base, fork->bits);
+		wrong(s, "fork %u: base %u, %u bits, %u buckets", number, fork->base, fork->bits, fork->buckets);
 		return false;
 	}
 	return true;
@@ -509,7 +509,7 @@ static uint32_t hash_ref(const struct image *image, uint32_t number, const struc
 	hash = fork->op == NODE_WORD
 		       ? node_hash(key->word[fork->proto] & fork->saddr_mask, 0, 0, 0, fork->seed)
 		       : node_hash(saddr, daddr, key->ports & fork->ports_mask, key->class & fork->proto, fork->seed);
-	ref = image->refs + fork->base + node_bucket(hash, fork->bits) * REF_BUCKET;
+	ref = image->refs + fork->base + node_bucket(hash, fork->buckets) * REF_BUCKET;
 	for (unsigned int i = 0; i < REF_BUCKET; i++)
 		if (ref[i] && ref[i] >> REF_TAG_SHIFT == node_tag(hash))
 			return ref[i] & REF_UNTAGGED;
