@@ -212,7 +212,7 @@ static int lower_areas(struct lower_context *c, struct work *work, size_t number
 }
 
 /* The index over the areas of those rules that are eager, or not. */
-static int index_some(uint32_t *ret_root, uint32_t *ret_steps, struct lower_context *c, const struct areas *areas,
+static int index_some(uint32_t *ret_root, struct price *ret_price, struct lower_context *c, const struct areas *areas,
 		      enum family family, bool eager)
 {
 	struct area *some = malloc((areas->n + 1) * sizeof(*some));
@@ -223,30 +223,30 @@ static int index_some(uint32_t *ret_root, uint32_t *ret_steps, struct lower_cont
 		if (lower_is_eager(&c->filter->rules[areas->at[i].rule]) == eager)
 			some[n++] = areas->at[i];
 	if (r == 0)
-		r = index_build(ret_root, ret_steps, c->program, family, some, n);
+		r = index_build(ret_root, ret_price, c->program, family, some, n);
 	free(some);
 	return r;
 }
 
 /*
- * Roots of all families. A packet that meets eager rules searches theirs once for each that holds, so the
- * longest way is the product, kept below what a number can hold.
+ * Roots of all families. Eager rules are searched once more for each one that holds, of which there are at most
+ * as many as one search compares.
  */
 static int index_all(struct lower_context *c, const struct work *work, uint32_t *ret_worst)
 {
-	uint64_t worst = 0, eager_rules = 0;
+	uint64_t worst = 0;
 	int r = 0;
 
-	for (size_t i = 0; i < c->filter->n_rules; i++)
-		eager_rules += lower_is_eager(&c->filter->rules[i]);
 	for (int family = 0; family < FAMILY_MAX && r == 0; family++) {
-		uint32_t steps = 0, eager_steps = 0;
+		struct price price = { 0 }, eager = { 0 };
 		uint64_t all;
 
-		r = index_some(&c->head->root[family], &steps, c, &work->areas[family], family, false);
-		if (r == 0 && eager_rules)
-			r = index_some(&c->head->eager[family], &eager_steps, c, &work->areas[family], family, true);
-		all = 2 + steps + (eager_steps ? (uint64_t)(eager_steps + 2) * (eager_rules + 1) : 0);
+		r = index_some(&c->head->root[family], &price, c, &work->areas[family], family, false);
+		if (r == 0)
+			r = index_some(&c->head->eager[family], &eager, c, &work->areas[family], family, true);
+		all = 1 + (uint64_t)price.forks + price.steps + eager.steps;
+		if (eager.rules)
+			all += (uint64_t)(eager.forks + eager.rules + 1) * (eager.rules + 1);
 		if (all > worst)
 			worst = all;
 	}
@@ -282,7 +282,10 @@ static int note_rules(struct image *image, const struct lower_context *c, const 
 
 	if (!grown)
 		return -ENOMEM;
+	for (size_t i = image->rule_of ? image->n_nodes : 0; i < c->program->n_nodes; i++)
+		grown[i] = RULE_NONE;
 	image->rule_of = grown;
+	image->n_nodes = c->program->n_nodes;
 	for (int family = 0; family < FAMILY_MAX; family++)
 		for (size_t i = 0; i < work->areas[family].n; i++)
 			grown[work->areas[family].at[i].node] = work->areas[family].at[i].rule;

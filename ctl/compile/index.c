@@ -46,11 +46,6 @@ struct behind {
 	uint32_t next, low;
 };
 
-/* The most that a packet pays. */
-struct price {
-	uint32_t forks, rules;
-};
-
 struct builder {
 	struct program *program;
 	enum family family;
@@ -375,7 +370,7 @@ static uint32_t build_list(struct builder *b, const uint32_t *ids, size_t n, con
 
 	for (size_t i = 0; i < n; i++)
 		cost += program->cost[node_of(b, ids[i])];
-	*ret_price = (struct price){ .forks = !in_bucket, .rules = cost > UINT32_MAX ? UINT32_MAX : cost };
+	*ret_price = (struct price){ .forks = !in_bucket, .rules = n, .steps = cost > UINT32_MAX ? UINT32_MAX : cost };
 	if (in_bucket && n == 1)
 		return REF_RULE | node_of(b, ids[0]);
 	base = program_reserve_refs(program, n + 1, 1);
@@ -524,6 +519,8 @@ static void price_raise(struct price *price, const struct price *other)
 		price->forks = other->forks;
 	if (other->rules > price->rules)
 		price->rules = other->rules;
+	if (other->steps > price->steps)
+		price->steps = other->steps;
 }
 
 /* References to all groups. */
@@ -614,7 +611,8 @@ static uint32_t build_fork(struct builder *b, const uint32_t *ids, size_t n, con
 		write_fork(b, number, spec, &fork);
 	crowd_clear(&crowd);
 	ret_price->forks = 1 + groups.forks + rest.forks;
-	ret_price->rules = groups.rules + rest.rules < groups.rules ? UINT32_MAX : groups.rules + rest.rules;
+	ret_price->rules = groups.rules + rest.rules;
+	ret_price->steps = groups.steps + rest.steps < groups.steps ? UINT32_MAX : groups.steps + rest.steps;
 	return REF_FORK | number;
 }
 
@@ -666,7 +664,7 @@ static uint32_t build_cut(struct builder *b, const uint32_t *ids, size_t n, cons
 					    .base = base,
 					    .next = behind->next,
 					    .low = lower_of(node_of(b, ids[0]), behind->low) };
-	*ret_price = (struct price){ 1 + groups.forks, groups.rules };
+	*ret_price = (struct price){ 1 + groups.forks, groups.rules, groups.steps };
 	return REF_FORK | number;
 }
 
@@ -686,7 +684,7 @@ static uint32_t build(struct builder *b, const uint32_t *ids, size_t n, const st
 	return build_fork(b, ids, n, behind, forks, &spec, ret_price);
 }
 
-int index_build(uint32_t *ret_root, uint32_t *ret_steps, struct program *program, enum family family,
+int index_build(uint32_t *ret_root, struct price *ret_price, struct program *program, enum family family,
 		const struct area *areas, size_t n)
 {
 	struct builder b = { .program = program,
@@ -695,19 +693,17 @@ int index_build(uint32_t *ret_root, uint32_t *ret_steps, struct program *program
 			     .looks = LOOKS_MAX,
 			     .copies = n * COPIES + (1 << CUT_BITS) };
 	const struct behind nothing = { 0, RULE_NONE };
-	struct price price = { 0 };
 	uint32_t *ids = malloc((n + 1) * sizeof(*ids));
 	int r = 0;
 
 	*ret_root = 0;
-	*ret_steps = 0;
+	*ret_price = (struct price){ 0 };
 	if (!ids || !make_room(&b, n < 2 * SAMPLE ? n + 1 : 2 * SAMPLE))
 		r = -ENOMEM;
 	for (size_t i = 0; i < n && r == 0; i++)
 		ids[i] = i;
 	if (r == 0 && n)
-		*ret_root = build(&b, ids, n, &nothing, n <= LIST_SMALL, FORKS_MAX, &price);
-	*ret_steps = price.rules + price.forks < price.rules ? UINT32_MAX : price.rules + price.forks;
+		*ret_root = build(&b, ids, n, &nothing, n <= LIST_SMALL, FORKS_MAX, ret_price);
 	free(ids);
 	free(b.key);
 	free(b.count);

@@ -138,7 +138,13 @@ int areas_add_rule(struct areas *areas, bool *settled, const struct rule *rule, 
 		   const struct meaning *meanings, size_t most);
 
 /* index.c: rows of forks over areas, which are sorted by node */
-int index_build(uint32_t *ret_root, uint32_t *ret_steps, struct program *program, enum family family,
+/* The most that a packet pays for one search. */
+struct price {
+	uint32_t forks; /* that it asks */
+	uint32_t rules; /* that it is compared with */
+	uint32_t steps; /* of comparing them and running their programs */
+};
+int index_build(uint32_t *ret_root, struct price *ret_price, struct program *program, enum family family,
 		const struct area *areas, size_t n);
 
 /* visit.c: the search of bpf/search.h, for one packet: every rule whose comparison holds */

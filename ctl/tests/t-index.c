@@ -810,7 +810,7 @@ static const struct adversary {
 	{ "10,000 tags", "ingress", vlans, 5, 16 << 20, 3, 200 },
 	{ "100 lists of 200 addresses", "ingress", long_lists, 5, 4 << 20, 3, 200 },
 	{ "2,000 ranges of IPv6 addresses", "ingress", ranges6, 5, 2 << 20, 3, 20000 },
-	{ "10,000 rules that count and go on", "ingress", counts, 5, 4 << 20, 3, UINT32_MAX },
+	{ "10,000 rules that count and go on", "ingress", counts, 5, 4 << 20, 3, 200 },
 	{ "3,000 sources within sources", "ingress", nested, 5, 4 << 20, 100, 10000 },
 };
 
