@@ -2,6 +2,7 @@
 """Where a run was made: what figures depend on."""
 import glob
 import os
+import shutil
 import platform
 import subprocess
 import time
@@ -54,7 +55,7 @@ def describe():
         "load": os.getloadavg()[0], "virtual": "hypervisor" in (read("/proc/cpuinfo") or ""),
         "versions": {name: version for name, version in (
             ("weir", said(lab.WEIR, "version")), ("commit", not os.environ.get("WEIR") and said("git", "-C", lab.TOP, "rev-parse", "--short=12", "HEAD")),
-            ("clang", said(os.environ.get("CLANG", "clang"), "--version")), ("nft", said("nft", "--version")),
+            ("clang", said(os.environ.get("CLANG") or shutil.which("clang-19") or "clang", "--version")), ("nft", said("nft", "--version")),
             ("iptables", said("iptables-legacy", "--version") or said("iptables", "--version")),
             ("ipset", said("ipset", "--version")), ("xdp-filter", said("xdp-filter", "--version")),
             ("iproute2", said("ip", "-V"))) if version},
