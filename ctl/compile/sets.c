@@ -242,13 +242,17 @@ static int push_tuple(struct set_image *image, const struct set *set, const stru
 		      const struct device_env *devices, unsigned int part, unsigned int at, struct set_tuple_key *key,
 		      const struct set_value *given)
 {
-	const struct range *range = &element->part[part];
-	enum value_type type = set->type[part];
-	uint32_t last = range->hi.w[0];
-	struct value value = range->lo;
+	const struct range *range;
+	enum value_type type;
+	struct value value;
+	uint32_t last;
 
 	if (part == set->n_types)
 		return set_image_push(image, SET_TUPLE, key, given);
+	range = &element->part[part];
+	type = set->type[part];
+	value = range->lo;
+	last = range->hi.w[0];
 	if (type == TYPE_IFACE) {
 		value.w[0] = last = devices[value.w[0]].ifindex;
 		if (!last)
