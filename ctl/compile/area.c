@@ -12,26 +12,27 @@
 
 #include "program.h"
 
-#define L4_ICMP   1
-#define L4_ICMPV6 58
-
 static uint64_t upper_mask(unsigned int length)
 {
 	return length == 0 ? 0 : length >= 64 ? UINT64_MAX : UINT64_MAX << (64 - length);
+}
+
+void area_address_mask(uint64_t ret[2], unsigned int length, enum family family)
+{
+	ret[0] = family == FAMILY_IPV6 ? upper_mask(length) : 0;
+	ret[1] = family == FAMILY_IPV6 ? (length > 64 ? upper_mask(length - 64) : 0) : upper_mask(length) >> 32;
 }
 
 /* ---- one area ---- */
 
 /* Both prefixes; false where they exclude each other. */
 static bool cut_address(uint64_t address[2], uint8_t *length, const uint64_t other[2], uint8_t other_length,
-			unsigned int width)
+			enum family family)
 {
-	unsigned int shorter = *length < other_length ? *length : other_length;
-	unsigned int skip = 128 - width; /* an IPv4 address is the low end of the lower half */
-	uint64_t upper = skip ? 0 : upper_mask(shorter);
-	uint64_t lower = skip ? upper_mask(shorter) >> 32 : shorter > 64 ? upper_mask(shorter - 64) : 0;
+	uint64_t mask[2];
 
-	if ((address[0] ^ other[0]) & upper || (address[1] ^ other[1]) & lower)
+	area_address_mask(mask, *length < other_length ? *length : other_length, family);
+	if ((address[0] ^ other[0]) & mask[0] || (address[1] ^ other[1]) & mask[1])
 		return false;
 	if (other_length > *length) {
 		address[0] = other[0];
@@ -251,7 +252,7 @@ static int choices_of(struct choices *choices, bool *ret_settled, enum cut cut, 
 }
 
 /* Prefixes around ranges may hold each other: only those stay that no other one holds, so that areas are disjoint. */
-static void choices_drop_nested(struct choices *choices, unsigned int width)
+static void choices_drop_nested(struct choices *choices, enum family family)
 {
 	size_t kept = 0;
 
@@ -262,7 +263,7 @@ static void choices_drop_nested(struct choices *choices, unsigned int width)
 			struct choice wide = choices->at[k], narrow = choices->at[i];
 
 			nested = k != i && (wide.length < narrow.length || (wide.length == narrow.length && k < i)) &&
-				 cut_address(wide.address, &wide.length, narrow.address, narrow.length, width);
+				 cut_address(wide.address, &wide.length, narrow.address, narrow.length, family);
 		}
 		choices->at[i].hi = nested;
 	}
@@ -274,13 +275,11 @@ static void choices_drop_nested(struct choices *choices, unsigned int width)
 
 static bool cut_area(struct area *area, enum cut cut, const struct choice *choice, enum family family)
 {
-	unsigned int width = family == FAMILY_IPV4 ? 32 : 128;
-
 	switch (cut) {
 	case CUT_SADDR:
-		return cut_address(area->saddr, &area->saddr_len, choice->address, choice->length, width);
+		return cut_address(area->saddr, &area->saddr_len, choice->address, choice->length, family);
 	case CUT_DADDR:
-		return cut_address(area->daddr, &area->daddr_len, choice->address, choice->length, width);
+		return cut_address(area->daddr, &area->daddr_len, choice->address, choice->length, family);
 	case CUT_SPORT:
 		return cut_range(area->sport, choice->lo, choice->hi);
 	case CUT_DPORT:
@@ -421,7 +420,7 @@ static int areas_cut(struct areas *areas, size_t first, const struct meaning *m,
 	}
 	r = choices_of(&choices, ret_settled, cut, &m->spans[half], m->place[half].mask[0], family);
 	if (r == 0 && choices.n <= most && !*ret_settled && (cut == CUT_SADDR || cut == CUT_DADDR))
-		choices_drop_nested(&choices, 128); /* IPv4 ranges are exact */
+		choices_drop_nested(&choices, family);
 	if (r == 0 && choices.n * (areas->n - first) <= most)
 		r = areas_multiply(areas, first, cut, &choices, family);
 	else

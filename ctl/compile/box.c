@@ -45,17 +45,13 @@ static void box_narrow(struct box *box, uint8_t word, uint32_t mask, uint32_t lo
 		box->lo[d] = lo;
 	if (hi < box->hi[d])
 		box->hi[d] = hi;
-	if (box->lo[d] > box->hi[d])
-		box->never = true;
 }
 
 /* The smallest ranges, word by word, around all spans; a word behind one that is not a point is left open. */
 static void box_narrow_spans(struct box *box, const struct spans *spans, const struct place *place)
 {
-	if (spans->n == 0) {
-		box->never = true;
-		return;
-	}
+	if (spans->n == 0)
+		return; /* it matches nothing, and has no area */
 	for (unsigned int w = 0; w < place->n; w++) {
 		uint32_t lo = UINT32_MAX, hi = 0;
 
@@ -94,7 +90,6 @@ void box_of_rule(struct box *box, const struct rule *rule, const struct meaning 
 {
 	memset(box->lo, 0, sizeof(box->lo));
 	memset(box->hi, 0xff, sizeof(box->hi));
-	box->never = false;
 	for (size_t i = 0; i < lower_conditions(rule); i++)
 		box_narrow_meaning(box, &meanings[i]);
 }

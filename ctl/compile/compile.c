@@ -254,28 +254,6 @@ static int index_all(struct lower_context *c, const struct work *work, uint32_t 
 	return r;
 }
 
-static int warn_of_covered(const struct lower_context *c, const struct work *work, struct diag *diag)
-{
-	uint32_t *rule_of = malloc(c->program->n_nodes * sizeof(*rule_of));
-	struct cover_input input = { .filter = c->filter,
-				     .boxes = work->boxes,
-				     .meanings = work->meanings,
-				     .program = c->program,
-				     .rule_of = rule_of,
-				     .areas = work->areas,
-				     .head = c->head,
-				     .policy = c->input->policy };
-
-	if (!rule_of)
-		return -ENOMEM;
-	for (int family = 0; family < FAMILY_MAX; family++)
-		for (size_t i = 0; i < work->areas[family].n; i++)
-			rule_of[work->areas[family].at[i].node] = work->areas[family].at[i].rule;
-	cover_warn(&input, diag);
-	free(rule_of);
-	return 0;
-}
-
 static int note_rules(struct image *image, const struct lower_context *c, const struct work *work)
 {
 	uint32_t *grown = realloc(image->rule_of, c->program->n_nodes * sizeof(*grown));
@@ -290,6 +268,20 @@ static int note_rules(struct image *image, const struct lower_context *c, const 
 		for (size_t i = 0; i < work->areas[family].n; i++)
 			grown[work->areas[family].at[i].node] = work->areas[family].at[i].rule;
 	return 0;
+}
+
+static void warn_of_covered(const struct image *image, const struct lower_context *c, const struct work *work,
+			    struct diag *diag)
+{
+	cover_warn(&(struct cover_input){ .filter = c->filter,
+					  .boxes = work->boxes,
+					  .meanings = work->meanings,
+					  .program = c->program,
+					  .rule_of = image->rule_of,
+					  .areas = work->areas,
+					  .head = c->head,
+					  .policy = c->input->policy },
+		   diag);
 }
 
 static int compile_filter(struct lower_context *c, struct image *image, struct diag *diag)
@@ -317,7 +309,7 @@ static int compile_filter(struct lower_context *c, struct image *image, struct d
 	if (r == 0)
 		r = note_rules(image, c, &work);
 	if (r == 0)
-		r = warn_of_covered(c, &work, diag);
+		warn_of_covered(image, c, &work, diag);
 	work_clear(&work);
 	return r;
 }

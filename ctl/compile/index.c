@@ -61,20 +61,6 @@ struct builder {
 
 /* ---- fields ---- */
 
-static uint64_t upper_mask(unsigned int length)
-{
-	return length == 0 ? 0 : length >= 64 ? UINT64_MAX : UINT64_MAX << (64 - length);
-}
-
-static void address_mask(uint64_t mask[2], unsigned int length, enum family family)
-{
-	mask[0] = family == FAMILY_IPV6 ? upper_mask(length) : 0;
-	if (family == FAMILY_IPV6)
-		mask[1] = length > 64 ? upper_mask(length - 64) : 0;
-	else
-		mask[1] = upper_mask(length) >> 32;
-}
-
 static const struct point *point_of(const struct area *area, const struct spec *spec)
 {
 	for (unsigned int i = 0; i < area->n_points; i++)
@@ -94,7 +80,7 @@ static bool fits(const struct area *area, const struct spec *spec)
 	       (!spec->proto || (area->class_mask & 0xff) == 0xff);
 }
 
-/* As classify_hash() in bpf/classify.h; masks: of spec. */
+/* As search_hash4(), search_hash6() and search_word() in bpf/search.h; masks: of spec. */
 static uint64_t hash_of(const struct area *area, const struct spec *spec, const uint64_t smask[2],
 			const uint64_t dmask[2], uint8_t seed)
 {
@@ -150,8 +136,8 @@ static double spec_cost(struct builder *b, const uint32_t *ids, size_t n, size_t
 
 	while (slots < n / step * 2 + 2)
 		slots *= 2;
-	address_mask(smask, spec->saddr, b->family);
-	address_mask(dmask, spec->daddr, b->family);
+	area_address_mask(smask, spec->saddr, b->family);
+	area_address_mask(dmask, spec->daddr, b->family);
 	b->now++;
 	for (size_t i = 0; i < n; i += step, seen++) {
 		const struct area *area = &b->areas[ids[i]];
@@ -395,8 +381,8 @@ static size_t place_groups(const struct builder *b, const struct member *members
 	uint64_t smask[2], dmask[2];
 	size_t left_out = 0;
 
-	address_mask(smask, spec->saddr, b->family);
-	address_mask(dmask, spec->daddr, b->family);
+	area_address_mask(smask, spec->saddr, b->family);
+	area_address_mask(dmask, spec->daddr, b->family);
 	memset(fill, 0, buckets);
 	for (size_t i = 0; i < n; i++) {
 		uint64_t hash;
@@ -453,8 +439,8 @@ static int crowd_gather(struct crowd *crowd, const struct builder *b, const uint
 	crowd->group = malloc(n * sizeof(*crowd->group));
 	if (!crowd->members || !crowd->place || !crowd->rest || !crowd->group)
 		return -ENOMEM;
-	address_mask(smask, spec->saddr, b->family);
-	address_mask(dmask, spec->daddr, b->family);
+	area_address_mask(smask, spec->saddr, b->family);
+	area_address_mask(dmask, spec->daddr, b->family);
 	for (size_t i = 0; i < n; i++) {
 		if (fits(&b->areas[ids[i]], spec))
 			crowd->members[crowd->n++] =
@@ -549,8 +535,8 @@ static void write_fork(const struct builder *b, uint32_t number, const struct sp
 	struct node_fork *fork = (struct node_fork *)&b->program->nodes[number];
 	uint64_t smask[2], dmask[2];
 
-	address_mask(smask, spec->saddr, b->family);
-	address_mask(dmask, spec->daddr, b->family);
+	area_address_mask(smask, spec->saddr, b->family);
+	area_address_mask(dmask, spec->daddr, b->family);
 	*fork = *known;
 	fork->op = spec->op;
 	fork->proto = spec->op == NODE_WORD ? spec->word : spec->proto ? 0xff : 0;

@@ -102,7 +102,6 @@ int lower_lookup_bit(struct lower_context *context, const struct condition *cond
 #define BOX_DIMENSIONS 18
 struct box {
 	uint32_t lo[BOX_DIMENSIONS], hi[BOX_DIMENSIONS];
-	bool never; /* the rule cannot match */
 };
 void box_of_rule(struct box *box, const struct rule *rule, const struct meaning *meanings);
 /* Is the word of every packet in the box in [lo, hi]? */
@@ -137,7 +136,11 @@ struct areas {
 int areas_add_rule(struct areas *areas, bool *settled, const struct rule *rule, size_t number, enum family family,
 		   const struct meaning *meanings, size_t most);
 
+/* The bits of an address that a prefix of this length says, as in struct area. */
+void area_address_mask(uint64_t ret[2], unsigned int length, enum family family);
+
 /* index.c: rows of forks over areas, which are sorted by node */
+
 /* The most that a packet pays for one search. */
 struct price {
 	uint32_t forks; /* that it asks */
