@@ -32,31 +32,13 @@ static int new_image(const struct running *running, const struct policy *policy,
 	return rc;
 }
 
-static int by_bytes(const void *a, const void *b, void *size)
-{
-	return memcmp(a, b, *(const size_t *)size);
-}
-
-/* Keys in order, each once; returns how many are left. */
-static size_t sort_keys(char *keys, size_t n, size_t size)
-{
-	size_t kept = 0;
-
-	if (n)
-		qsort_r(keys, n, size, by_bytes, &size);
-	for (size_t i = 0; i < n; i++)
-		if (!kept || memcmp(keys + (kept - 1) * size, keys + i * size, size))
-			memmove(keys + kept++ * size, keys + i * size, size);
-	return kept;
-}
-
 static void count_keys(void *old_keys, size_t n_old, void *new_keys, size_t n_new, size_t size, struct set_delta *delta)
 {
 	char *old = old_keys, *new = new_keys;
 	size_t i = 0, j = 0;
 
-	n_old = sort_keys(old, n_old, size);
-	n_new = sort_keys(new, n_new, size);
+	n_old = set_keys_sort(old, n_old, size);
+	n_new = set_keys_sort(new, n_new, size);
 	while (i < n_old || j < n_new) {
 		int order = i == n_old ? 1 : j == n_new ? -1 : memcmp(old + i * size, new + j *size, size);
 

@@ -95,6 +95,8 @@ const void *set_image_key(const struct set_image *image, enum set_map map, size_
 struct set_value set_image_value(const struct set_image *image, enum set_map map, size_t i);
 size_t set_image_count(const struct set_image *image);
 size_t set_key_bytes(enum set_map map);
+/* Keys of `bytes` each in order of their bytes, each once; returns how many are left. */
+size_t set_keys_sort(void *keys, size_t n, size_t bytes);
 
 /* A test packet as bytes on the wire. malloc'ed. raw_ip: without Ethernet header. */
 int frame_build(uint8_t **ret, size_t *ret_length, const struct test_packet *packet, bool raw_ip);

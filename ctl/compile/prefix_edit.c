@@ -283,6 +283,21 @@ static int edit_short(const struct region *r, uint32_t number, bool there)
 	return 1;
 }
 
+/* The prefix and the region to edit, with what a killed writer left undone in it done. 1, or why there is none. */
+static int begin_edit(struct region *r, struct prefix *p, const struct pool *pool, const struct table *t,
+		      enum set_table which, const void *key)
+{
+	int error = prefix_from_key(p, which, key);
+
+	if (error < 0)
+		return error;
+	if (!t->first)
+		return 0;
+	*r = region_open(pool, t, which);
+	finish_short(r);
+	return 1;
+}
+
 int prefix_add(const struct pool *pool, const struct table *t, enum set_table which, const void *key)
 {
 	uint32_t number, depth;
@@ -291,13 +306,9 @@ int prefix_add(const struct pool *pool, const struct table *t, enum set_table wh
 	struct prefix p;
 	int error;
 
-	error = prefix_from_key(&p, which, key);
-	if (error < 0)
-		return error;
-	if (!t->first)
-		return -ENOSPC;
-	r = region_open(pool, t, which);
-	finish_short(&r);
+	error = begin_edit(&r, &p, pool, t, which, key);
+	if (error <= 0)
+		return error ? error : -ENOSPC;
 	number = region_short(&r, &p);
 	if (number)
 		return edit_short(&r, number, true);
@@ -320,13 +331,9 @@ int prefix_del(const struct pool *pool, const struct table *t, enum set_table wh
 	struct prefix p;
 	int error;
 
-	error = prefix_from_key(&p, which, key);
-	if (error < 0)
+	error = begin_edit(&r, &p, pool, t, which, key);
+	if (error <= 0)
 		return error;
-	if (!t->first)
-		return 0;
-	r = region_open(pool, t, which);
-	finish_short(&r);
 	number = region_short(&r, &p);
 	if (number)
 		return edit_short(&r, number, false);

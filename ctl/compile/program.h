@@ -172,3 +172,6 @@ struct cover_input {
 	const struct policy *policy;
 };
 void cover_warn(const struct cover_input *input, struct diag *diag);
+
+/* compile_filter.c: fills the filter's head, lookups and its part of the image. -EINVAL with problems in diag, -ENOMEM. */
+int compile_filter(struct lower_context *context, struct image *image, struct diag *diag);

@@ -367,3 +367,21 @@ int set_image_of(struct set_image *image, const struct set *set, const struct de
 
 	return r ? r : set_image_add_addresses(image, set, &set->addresses, diag);
 }
+
+static int compare_bytes(const void *a, const void *b, void *bytes)
+{
+	return memcmp(a, b, *(const size_t *)bytes);
+}
+
+size_t set_keys_sort(void *keys, size_t n, size_t bytes)
+{
+	char *at = keys;
+	size_t kept = 0;
+
+	if (n)
+		qsort_r(keys, n, bytes, compare_bytes, &bytes);
+	for (size_t i = 0; i < n; i++)
+		if (!kept || memcmp(at + (kept - 1) * bytes, at + i * bytes, bytes))
+			memmove(at + kept++ * bytes, at + i * bytes, bytes);
+	return kept;
+}

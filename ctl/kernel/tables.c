@@ -131,24 +131,6 @@ static int one_in_place(struct work *w, enum set_table which, const void *key)
 	return w->add ? table_add(&pool, t, which, key) : table_del(&pool, t, which, key);
 }
 
-static int compare_keys(const void *a, const void *b, void *bytes)
-{
-	return memcmp(a, b, *(const size_t *)bytes);
-}
-
-/* Sorted, each once; returns how many. */
-static size_t sort_keys(char *keys, size_t n, size_t bytes)
-{
-	size_t kept = 0;
-
-	if (n)
-		qsort_r(keys, n, bytes, compare_keys, &bytes);
-	for (size_t i = 0; i < n; i++)
-		if (!kept || memcmp(keys + (kept - 1) * bytes, keys + i * bytes, bytes))
-			memmove(keys + kept++ * bytes, keys + i * bytes, bytes);
-	return kept;
-}
-
 static bool find_key(const char *keys, size_t n, size_t bytes, const void *key)
 {
 	size_t from = 0;
@@ -204,7 +186,7 @@ static int rebuild_from(struct work *w, enum set_table which, size_t from)
 	}
 	memcpy(keys, set_image_key(w->given, (enum set_map)which, from), n * bytes);
 	w->change->unchanged += n;
-	n = sort_keys(keys, n, bytes);
+	n = set_keys_sort(keys, n, bytes);
 	if (w->add) {
 		for (size_t i = 0; i < n && r == 0; i++) {
 			if (t->first && table_has(&pool, t, which, keys + i * bytes))

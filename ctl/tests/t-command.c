@@ -13,25 +13,9 @@
 #include <jansson.h>
 
 #include "../../bpf/reasons.h"
+#include "check.h"
 
-static unsigned int passed, failed;
 static char *page; /* docs/weir.8 */
-
-static void __attribute__((format(printf, 2, 3))) check(bool good, const char *what, ...)
-{
-	va_list args;
-
-	if (good) {
-		passed++;
-		return;
-	}
-	failed++;
-	va_start(args, what);
-	printf("FAIL ");
-	vprintf(what, args);
-	printf("\n");
-	va_end(args);
-}
 
 static char *read_all(FILE *file)
 {

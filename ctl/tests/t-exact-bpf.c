@@ -14,28 +14,11 @@
 #include <bpf/libbpf.h>
 
 #include "../compile/exact.h"
+#include "check.h"
 #include "random.h"
 #include "tests/exact.skel.h"
 
 #define KEYS_MAX 65536 /* looked up in one run */
-
-static unsigned int passed, failed;
-
-static void __attribute__((format(printf, 2, 3))) check(bool good, const char *what, ...)
-{
-	va_list args;
-
-	if (good) {
-		passed++;
-		return;
-	}
-	failed++;
-	va_start(args, what);
-	printf("FAIL ");
-	vprintf(what, args);
-	printf("\n");
-	va_end(args);
-}
 
 /* The programs with a table of their own in their pool. */
 struct world {

@@ -13,25 +13,8 @@ static void store(uint64_t *at, uint64_t value);
 
 #define EXACT_STORE(at, value) store((uint64_t *)(at), value)
 #include "../compile/exact.c"
+#include "check.h"
 #include "random.h"
-
-static unsigned int passed, failed;
-
-static void __attribute__((format(printf, 2, 3))) check(bool good, const char *what, ...)
-{
-	va_list args;
-
-	if (good) {
-		passed++;
-		return;
-	}
-	failed++;
-	va_start(args, what);
-	printf("FAIL ");
-	vprintf(what, args);
-	printf("\n");
-	va_end(args);
-}
 
 /* A writer that is killed: `fuse` more stores, then out. */
 static unsigned int fuse = -1u;

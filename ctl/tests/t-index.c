@@ -13,26 +13,8 @@
 
 #include "../compile/program.h"
 #include "../kernel/kernel.h"
+#include "check.h"
 #include "gen_structured.h"
-
-static unsigned int passed, failed;
-
-static bool __attribute__((format(printf, 2, 3))) check(bool good, const char *what, ...)
-{
-	va_list args;
-
-	if (good) {
-		passed++;
-		return true;
-	}
-	failed++;
-	va_start(args, what);
-	printf("FAIL ");
-	vprintf(what, args);
-	printf("\n");
-	va_end(args);
-	return false;
-}
 
 static void *need(void *memory)
 {
