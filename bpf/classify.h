@@ -68,26 +68,13 @@ static __always_inline int classify_node(struct scratch *s, const void *half)
 	}
 }
 
-/* The packet's scratch and half again, in a function that cannot be given them. false: not there (never). */
-static __always_inline bool classify_memory(struct scratch **s, const void **half)
-{
-	__u64 zero = 0, number;
-
-	*s = bpf_map_lookup_elem(&scratch, &zero);
-	if (!*s)
-		return false;
-	number = array_key((*s)->half);
-	*half = bpf_map_lookup_elem(&tables, &number);
-	return *half;
-}
-
 /* Runs the program that begins at node `start`: enum run. */
 __weak __noinline int classify_run(__u32 start)
 {
 	const void *half;
 	struct scratch *s;
 
-	if (!classify_memory(&s, &half))
+	if (!packet_memory(&s, &half))
 		return RUN_DECIDED;
 	s->current = start;
 #pragma clang loop unroll(disable)
@@ -129,7 +116,7 @@ static long classify_lists_step(__u32 i, void *unused)
 
 	(void)i;
 	(void)unused;
-	if (!classify_memory(&s, &half) || !s->n_found)
+	if (!packet_memory(&s, &half) || !s->n_found)
 		return 1;
 	number = search_inside(s, search_ref(s, half, s->found[s->next_found & (SEARCH_LISTS - 1)]++));
 	if (s->outside)
@@ -155,7 +142,7 @@ __weak __noinline int classify_rest(void)
 	const void *half;
 	struct scratch *s;
 
-	if (!classify_memory(&s, &half))
+	if (!packet_memory(&s, &half))
 		return 0;
 	s->floor = 0;
 	s->with_programs = 1;
@@ -189,7 +176,7 @@ __weak __noinline int classify_search_eager(void)
 	const void *half;
 	struct scratch *s;
 
-	if (!classify_memory(&s, &half))
+	if (!packet_memory(&s, &half))
 		return 0;
 	s->next_found = 0;
 	classify_search(s, half, s->eager, true);
@@ -209,7 +196,7 @@ static long classify_eager_step(__u32 i, void *unused)
 
 	(void)i;
 	(void)unused;
-	if (!classify_memory(&s, &half))
+	if (!packet_memory(&s, &half))
 		return 1;
 	bound = s->best;
 	action = s->action;

@@ -7,6 +7,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
@@ -178,3 +180,25 @@ static __always_inline const struct line *pool_line(__u32 number)
 
 const volatile struct config cfg __weak = {};
 struct trace trace __weak;
+
+/* The packet's scratch and half again, in a function that cannot be given them. false: not there (never). */
+static __always_inline bool packet_memory(struct scratch **s, const void **half)
+{
+	__u64 zero = 0, number;
+
+	*s = bpf_map_lookup_elem(&scratch, &zero);
+	if (!*s)
+		return false;
+	number = array_key((*s)->half);
+	*half = bpf_map_lookup_elem(&tables, &number);
+	return *half;
+}
+
+/* Verifier: unknown again, so that the paths through one round of a loop meet at the next. */
+static __always_inline __u64 forget(const struct scratch *s, __u64 value, const __u64 mask)
+{
+	__u64 nought = *(const volatile __u32 *)&s->nought;
+
+	asm volatile("%0 ^= %1" : "+r"(value) : "r"(nought));
+	return value & mask;
+}

@@ -74,15 +74,6 @@ static __always_inline __u64 search_word(const struct scratch *s, const struct n
 	return node_hash(s->key[fork->proto & (KEY_MAX - 1)] & fork->saddr_mask, 0, 0, 0, fork->seed);
 }
 
-/* Verifier: unknown again, so that the paths through one round of a loop meet at the next. */
-static __always_inline __u64 forget(const struct scratch *s, __u64 value, const __u64 mask)
-{
-	__u64 nought = *(const volatile __u32 *)&s->nought;
-
-	asm volatile("%0 ^= %1" : "+r"(value) : "r"(nought));
-	return value & mask;
-}
-
 static __always_inline __u64 high_bits(__u64 difference, __u64 shift)
 {
 	__u64 half = shift >> 1;

@@ -199,17 +199,13 @@ static long sets_find_step(__u32 i, void *unused)
 	const struct filter_head *filter;
 	const struct tables_head *t;
 	const struct lookup *l;
-	__u32 zero = 0, half;
+	const void *half;
 	struct scratch *s;
 
 	(void)unused;
-	s = bpf_map_lookup_elem(&scratch, &zero);
-	if (!s)
+	if (!packet_memory(&s, &half))
 		return 1;
-	half = s->half;
-	t = bpf_map_lookup_elem(&tables, &half);
-	if (!t)
-		return 1;
+	t = half;
 	filter = &t->filter[s->filter & (FILTERS_MAX - 1)];
 	i += sets_inline(filter);
 	l = sets_lookup(t, filter, i);
@@ -225,10 +221,7 @@ static __always_inline void sets_find_all(struct scratch *s, const struct tables
 
 #pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < SETS_INLINE; i++) {
-		__u32 nought = *(volatile __u32 *)&s->nought;
-
-		/* Verifier: unknown again, so that the paths through one lookup meet at the next. */
-		asm volatile("%0 ^= %1" : "+r"(n_inline) : "r"(nought));
+		n_inline = forget(s, n_inline, RULE_NONE);
 		if (i >= n_inline)
 			break;
 		if (!sets_note(s, i, sets_find_pool(s, t, sets_lookup(t, filter, i)), REASON_TABLE))

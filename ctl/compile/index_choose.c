@@ -31,8 +31,8 @@ bool index_fits(const struct area *area, const struct spec *spec)
 	       (!spec->proto || (area->class_mask & 0xff) == 0xff);
 }
 
-uint64_t index_hash(const struct area *area, const struct spec *spec, const uint64_t smask[2],
-			const uint64_t dmask[2], uint8_t seed)
+uint64_t index_hash(const struct area *area, const struct spec *spec, const uint64_t smask[2], const uint64_t dmask[2],
+		    uint8_t seed)
 {
 	uint32_t ports = (spec->sport ? (uint32_t)area->sport[0] << 16 : 0) | (spec->dport ? area->dport[0] : 0);
 	uint64_t saddr, daddr;
