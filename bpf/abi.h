@@ -12,12 +12,12 @@
 #endif
 
 /* Rises with every change of a layout below; a pinned instance of another version is refused. */
-#define WEIR_ABI_VERSION 2
+#define WEIR_ABI_VERSION 3
 #define WEIR_ABI_MAGIC   0x72696577 /* "weir" as the bytes of a little-endian word */
 
 enum hook { HOOK_XDP, HOOK_TC_INGRESS, HOOK_TC_EGRESS, HOOK_MAX };
 
-enum verdict { VERDICT_ACCEPT, VERDICT_DROP, VERDICT_REDIRECT, VERDICT_MAX };
+enum verdict { VERDICT_ACCEPT, VERDICT_DROP, VERDICT_REDIRECT, VERDICT_REJECT, VERDICT_MAX };
 
 /*
  * The key: what the parser found in one packet, as 32-bit words, so that a rule is a list of
@@ -63,6 +63,7 @@ enum key_word {
 	KEY_ICMP,     /* type << 8 | code */
 	KEY_PORTS,    /* source port << 16 | destination port; ICMP: KEY_ICMP */
 	KEY_CLASS,    /* CLASS_* bits */
+	KEY_CT,       /* enum ct_state, in filters that track flows */
 	KEY_WORDS,
 	KEY_MAX = 64 /* a power of two, so that a mask bounds any index */
 };
@@ -85,8 +86,12 @@ enum key_word {
 #define CLASS_PORTS     9  /* and has ports: TCP, UDP, SCTP */
 #define CLASS_DIRECT    10 /* the transport header follows the IP header: KEY_PROTO is KEY_NEXTHDR */
 #define CLASS_TCPFLAGS  11 /* 8 bits: KEY_TCPFLAGS */
-#define CLASS_SETS      19 /* the first lookups of the filter, as in KEY_SETS0 */
-#define CLASS_SETS_BITS 13
+#define CLASS_CT        19 /* 3 bits: KEY_CT */
+#define CLASS_SETS      22 /* the first lookups of the filter, as in KEY_SETS0 */
+#define CLASS_SETS_BITS 10
+
+/* What the flow table says of a packet. The order makes established and related one comparison. */
+enum ct_state { CT_ESTABLISHED, CT_RELATED, CT_NEW, CT_UNTRACKED, CT_INVALID, CT_MAX };
 
 /*
  * The rules of a generation: an array of nodes of 32 bytes and an array of references between them.
@@ -102,8 +107,10 @@ enum key_word {
  *   NODE_TEST       (key[word] & mask) in [lo, hi] ? go to yes : go to no
  *   NODE_COUNT      add the packet to counter lo, go to yes
  *   NODE_LOG        send an event with prefix number lo for rule hi, go to yes
+ *   NODE_LIMIT      is the packet within limit lo ? go to yes : go to no
  *   NODE_CANDIDATE  all of the rule matched; node yes is what it does
- *   NODE_VERDICT    end: verdict `word`, reason mask, rule lo, counter hi, redirect to ifindex yes
+ *   NODE_VERDICT    end: verdict `word`, reason mask, rule lo, counter hi; yes is the ifindex to redirect to, or what
+ *                   a reject answers (REJECT_*)
  *
  * AT_RESUME as a target: the rule does not match. Rules that do something before their last condition, or do
  * not decide, are eager: they have an index of their own, which is searched for the lowest one before the
@@ -121,6 +128,7 @@ enum node_op {
 	NODE_TEST,
 	NODE_COUNT,
 	NODE_LOG,
+	NODE_LIMIT,
 	NODE_CANDIDATE,
 	NODE_VERDICT,
 	NODE_OP_MAX
@@ -128,7 +136,17 @@ enum node_op {
 
 #define AT_RESUME           1u
 #define COUNTER_NONE        0xffffffffu
-#define COUNTER_EVENTS_LOST 0 /* `log` events that found the ring buffer full; the first counter of all */
+
+/* The first counters of all: what no filter has for itself. */
+enum {
+	COUNTER_EVENTS_LOST,     /* `log` events that found the ring buffer full */
+	COUNTER_ANSWERS,         /* answers of `reject` that were sent */
+	COUNTER_ANSWERS_LIMITED, /* and those that were not: more than ANSWERS_PER_SECOND */
+	COUNTER_ANSWERS_REFUSED, /* packets that nobody may answer: resets, ICMP errors, broadcasts */
+	COUNTER_FLOWS_EVICTED,   /* flows without an answer that made room for others */
+	COUNTER_LIMITS_FULL,     /* packets that found no bucket for their key */
+	COUNTERS_RESERVED = 8
+};
 #define RULE_NONE           0xffffffffu
 
 struct node {
@@ -238,6 +256,13 @@ static inline __attribute__((always_inline)) __u32 node_bucket(__u64 hash, __u32
 {
 	return (hash >> 32) * buckets >> 32;
 }
+
+/* What a reject answers: the kind in the low byte, then the codes of ICMP and ICMPv6 destination unreachable. */
+#define REJECT_RESET      1u /* a TCP reset; other packets get nothing */
+#define REJECT_ICMP       2u
+#define REJECT_CODE4      8 /* shifts */
+#define REJECT_CODE6      16
+#define ANSWERS_PER_SECOND 1000u
 
 /* Rules that one packet may be compared with one by one, and eager rules that it may meet. */
 #define LISTS_MAX (1u << 20)
@@ -533,6 +558,98 @@ struct lookup {
 #define LOOKUP_EXPIRES (1u << 1) /* its elements may have expired */
 #define LOOKUP_COUNTS  (1u << 2) /* its elements count packets */
 
+/*
+ * The flow table: one line of 64 bytes a flow, in buckets of FLOW_BUCKET lines. A flow's home line is named by its hash,
+ * which does not know directions; where that is taken, the flow is in another line of the bucket, and the home line counts it
+ * (FLOW_MORE). Packets write it; the command reads it, and ends flows, through mmap.
+ *
+ * `word`: bits 0-31 expires, 32-39 enum flow_state, 40-47 protocol, 48-55 FLOW_* flags, 56-59 lane of the home line
+ * in the bucket, 60-63 how many flows whose home this line is are elsewhere (a count at its highest stays).
+ */
+struct flow {
+	__u32 expires; /* in ticks of 1 << FLOW_TICK ns of CLOCK_MONOTONIC: from then on the flow is not there */
+	__u8 state;    /* enum flow_state */
+	__u8 proto;
+	__u8 flags;       /* FLOW_* */
+	__u8 home_more;   /* lane of the home line; count << 4 */
+	__u32 addr[2][4]; /* the origin's address, the other end's; as in the key */
+	__u32 ports;      /* origin's << 16 | other end's. ICMP: identifier << 16 | type of the request */
+	__u32 end[2];     /* TCP, per direction: sequence number behind the highest byte seen */
+	__u32 max_end[2]; /* and the highest one that the other end has allowed */
+	__u8 window[2];  /* the largest window that this side has offered is at most 1 << window */
+	__u8 scale[2];   /* shift of the side's windows; FLOW_NO_SCALE: it offered none */
+};
+
+enum flow_state {
+	FLOW_FREE,
+	FLOW_BUSY, /* being written */
+	FLOW_SYN_SENT,
+	FLOW_SYN_RECV,
+	FLOW_ESTABLISHED,
+	FLOW_FIN_WAIT,
+	FLOW_CLOSE_WAIT,
+	FLOW_LAST_ACK,
+	FLOW_TIME_WAIT,
+	FLOW_CLOSE,
+	FLOW_OTHER, /* not TCP */
+	FLOW_STATE_MAX
+};
+
+#define FLOW_IPV6     (1u << 0)
+#define FLOW_REPLIED  (1u << 1) /* a packet of the other direction came */
+#define FLOW_ASSURED  (1u << 2) /* both ends mean it: makes room for nobody */
+#define FLOW_LIBERAL  (1u << 3) /* TCP, met in its middle: sequence numbers are not checked */
+#define FLOW_TICK     24
+#define FLOW_BUCKET   16
+#define FLOW_NO_SCALE 0xff
+#define FLOW_ORIGINAL 0 /* directions */
+#define FLOW_REPLY    1
+
+/* How long a flow stays without a packet. TCP's in the order of enum flow_state, then pairs: unreplied, replied. */
+enum flow_timeout {
+	FLOW_TIMEOUT_TCP, /* of FLOW_SYN_SENT */
+	FLOW_TIMEOUT_UDP = FLOW_TIMEOUT_TCP + FLOW_CLOSE - FLOW_SYN_SENT + 1,
+	FLOW_TIMEOUT_SCTP = FLOW_TIMEOUT_UDP + 2,
+	FLOW_TIMEOUT_ICMP = FLOW_TIMEOUT_SCTP + 2,
+	FLOW_TIMEOUT_OTHER = FLOW_TIMEOUT_ICMP + 2,
+	FLOW_TIMEOUT_MAX = FLOW_TIMEOUT_OTHER + 2
+};
+
+struct flow_settings {
+	__u32 timeout[FLOW_TIMEOUT_MAX]; /* ticks */
+	__u8 full;                       /* enum verdict: what a new flow gets when there is no room for it */
+	__u8 pad[7];
+};
+
+/*
+ * A limit: how much of a key may pass. State is one number a key: the time (1/256 ns) up to which what passed has been paid for
+ * (GCRA, ITU-T I.371). A packet costs; it is within the limit if the time that is paid for stays within `burst` from now.
+ */
+#define LIMITS_MAX  256
+#define LIMIT_WORDS 12
+
+struct limit {
+	__u64 cost;   /* of a packet or a byte, in 1/256 ns */
+	__u64 burst;  /* 1/256 ns */
+	__u32 number; /* names its buckets; the same through generations */
+	__u8 flags;   /* LIMIT_* */
+	__u8 n_words;
+	__u16 pad;
+	__u8 word[LIMIT_WORDS];    /* enum key_word: what a key is; none: one bucket for all */
+	__u32 mask[2][LIMIT_WORDS]; /* of IPv4 and others, of IPv6 */
+};
+
+#define LIMIT_OVER       (1u << 0) /* the packet passes the node if it is over the limit, not if it is within */
+#define LIMIT_BYTES      (1u << 1) /* cost is of a byte */
+#define LIMIT_FULL_UNDER (1u << 2) /* a packet without a bucket counts as within the limit; else as over it */
+#define LIMIT_TICK       8         /* 1/256 ns */
+
+/* Four buckets in a line; a key's are in a pair of lines. A bucket whose time is past holds nothing. */
+struct bucket {
+	__u64 key; /* hash of the limit's number and the key's words, seeded; 0: never used */
+	__u64 paid;
+};
+
 /* Which index of a filter judges a packet. */
 enum family { FAMILY_IPV4, FAMILY_IPV6, FAMILY_OTHER, FAMILY_MAX };
 
@@ -542,6 +659,7 @@ enum family { FAMILY_IPV4, FAMILY_IPV6, FAMILY_OTHER, FAMILY_MAX };
 #define BINDINGS_MAX       256 /* slots of the device table of one hook, a power of two */
 
 #define FILTER_NEEDS_SKUID (1u << 0)
+#define FILTER_TRACKS      (1u << 1) /* packets get a ct state, and make flows where they are accepted */
 
 struct filter_head {
 	__u32 root[FAMILY_MAX];  /* a reference; 0: there are no rules */
@@ -579,6 +697,8 @@ struct tables_head {
 	struct filter_head filter[FILTERS_MAX];
 	struct lookup lookup[LOOKUPS_MAX];
 	struct set_head set[SET_SLOTS]; /* per slot: the set's tables in the pool */
+	struct limit limit[LIMITS_MAX];
+	struct flow_settings flows;
 };
 
 /* What is fixed when the programs are loaded (read-only data, so that the verifier prunes by it). */
@@ -588,8 +708,16 @@ struct config {
 	__u32 nodes_off; /* byte offset of the nodes in a half */
 	__u32 refs_off;
 	__u32 trace; /* 1: this copy of the programs serves `explain` and tests: read and fill struct trace */
-	__u32 pad;
+	__u32 features;    /* FEATURE_*: what the rules need; the rest is left out of the programs when they are loaded */
+	__u32 flow_mask;   /* lines of the flow table - 1 */
+	__u32 bucket_mask; /* lines of the limits' buckets - 1 */
+	__u64 seed;        /* of the hashes of flows and buckets: not to be known by those who send packets */
 };
+
+#define FEATURE_FLOWS   (1u << 0)
+#define FEATURE_LIMITS  (1u << 1)
+#define FEATURE_ANSWERS (1u << 2)
+
 
 /* The one word. Written by the command with one store through mmap; everything turns with it. */
 struct control {
@@ -603,7 +731,10 @@ struct control {
 	__u32 n_manifest; /* bytes of one half of the manifest */
 	__u64 programs;   /* hash of the BPF object that was loaded: another one replaces the programs */
 	__u32 n_lines;    /* lines of the pool */
-	__u32 pad;
+	__u32 features;   /* FEATURE_* */
+	__u32 n_flows;    /* lines of the flow table */
+	__u32 n_buckets;  /* lines of the limits' buckets */
+	__u64 seed;       /* see struct config */
 };
 
 struct counter {
@@ -620,6 +751,9 @@ struct trace {
 	__u32 mark;
 	__u32 skuid;
 	__u32 has_skuid;
+	__u32 ct; /* enum ct_state that the packet is said to have, or CT_MAX: the flow table is asked */
+	__u32 pad;
+	__u64 now_ns; /* CLOCK_MONOTONIC */
 	/* out */
 	__u32 verdict;  /* enum verdict */
 	__u32 reason;   /* enum reason */
@@ -656,7 +790,9 @@ _Static_assert(sizeof(struct prefix_node) == 32, "prefix_node");
 _Static_assert(sizeof(struct prefix_head) == PREFIX_SLOTS * 8, "prefix_head");
 _Static_assert(sizeof(struct binding) == 8, "binding");
 _Static_assert(sizeof(struct tables_head) % 8 == 0, "what follows the head is aligned");
-_Static_assert(sizeof(struct control) == 56, "control");
+_Static_assert(sizeof(struct control) == 72, "control");
+_Static_assert(sizeof(struct flow) == 64, "flow");
+_Static_assert(sizeof(struct bucket) == 16, "bucket");
 _Static_assert(sizeof(struct set_value) == 40, "set_value");
 _Static_assert((int)KEY_WORDS <= (int)KEY_MAX, "key words");
 _Static_assert(sizeof(struct event) % 8 == 0, "event");

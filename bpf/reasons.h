@@ -25,7 +25,8 @@
 	X(CHAIN_LENGTH, "chain-length", M, "more extension headers than weir follows")                                                                                                              \
 	X(STEPS, "steps", F, "the rules took more steps than a packet has")                                                                                                              \
 	X(TABLE, "table", F, "an index pointed outside the tables")                                                                                                              \
-	X(SET_MISSING, "set-missing", F, "a set that a rule names is not loaded")
+	X(SET_MISSING, "set-missing", F, "a set that a rule names is not loaded")                                                                                                              \
+	X(FLOWS_FULL, "flows-full", R, "a rule accepted a new flow, and the flow table has no room for it")
 
 enum reason {
 #define X(name, json, kind, text) REASON_##name,

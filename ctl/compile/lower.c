@@ -17,6 +17,8 @@ enum verdict lower_verdict_of(enum policy_verdict verdict)
 		return VERDICT_ACCEPT;
 	case POLICY_REDIRECT:
 		return VERDICT_REDIRECT;
+	case POLICY_REJECT:
+		return VERDICT_REJECT;
 	default:
 		return VERDICT_DROP;
 	}

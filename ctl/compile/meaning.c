@@ -181,6 +181,8 @@ void place_field(struct place *place, enum field field, enum policy_hook hook, b
 		return place_word(place, KEY_MARK, UINT32_MAX, 0);
 	case FIELD_META_SKUID:
 		return place_word(place, KEY_SKUID, UINT32_MAX, 0);
+	case FIELD_CT_STATE:
+		return place_word(place, KEY_CT, UINT32_MAX, 0);
 	case FIELD_IIF:
 		return place_word(place, KEY_IIF, UINT32_MAX, 0);
 	case FIELD_OIF:

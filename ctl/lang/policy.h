@@ -15,7 +15,10 @@
 
 /* The order is that of the hooks and verdicts in the data path; the compiler translates by name. */
 enum policy_hook { POLICY_XDP, POLICY_TC_INGRESS, POLICY_TC_EGRESS, POLICY_HOOK_MAX };
-enum policy_verdict { POLICY_NONE, POLICY_ACCEPT, POLICY_DROP, POLICY_REDIRECT };
+enum policy_verdict { POLICY_NONE, POLICY_ACCEPT, POLICY_DROP, POLICY_REDIRECT, POLICY_REJECT };
+
+/* The state of a packet's flow, as in nft; the order is that of the data path. */
+enum policy_ct { POLICY_CT_ESTABLISHED, POLICY_CT_RELATED, POLICY_CT_NEW, POLICY_CT_UNTRACKED, POLICY_CT_INVALID };
 
 /* What an element of a set or a value of a match is. */
 enum value_type {
@@ -34,6 +37,7 @@ enum value_type {
 	TYPE_MARK,
 	TYPE_BOOL,    /* exists 1, missing 0 */
 	TYPE_NFPROTO, /* ipv4 4, ipv6 6 */
+	TYPE_CTSTATE, /* enum policy_ct */
 	TYPE_MAX
 };
 
@@ -95,6 +99,7 @@ enum value_type {
 	X(META_LENGTH, "meta length", TYPE_INT, 32, ANY, A) /* bytes behind the link-layer header and tags, padding included */ \
 	X(META_MARK, "meta mark", TYPE_MARK, 32, ANY, T)                       \
 	X(META_SKUID, "meta skuid", TYPE_USER, 32, SKUID, E)                   \
+	X(CT_STATE, "ct state", TYPE_CTSTATE, 3, ANY, A) /* what the flow table says of the packet */ \
 	X(IIF, "iif", TYPE_IFACE, 32, ANY, A) /* also iifname, meta iif, meta iifname; egress: of forwarded packets */ \
 	X(OIF, "oif", TYPE_IFACE, 32, ANY, E) /* also oifname, meta oif, meta oifname */ \
 	X(DEVICE, "device", TYPE_IFACE, 32, ANY, A) /* the device whose hook this is: iif on ingress, oif on egress */
@@ -216,7 +221,28 @@ struct condition {
 	size_t n_elements;
 };
 
-enum item_kind { ITEM_CONDITION, ITEM_COUNTER, ITEM_LOG };
+/* `limit rate [over] N/UNIT [burst M packets|bytes] [per KEY] [full over|under]` */
+struct limit_rate {
+	struct location loc;
+	bool over;          /* holds for packets beyond the rate, not for those within */
+	bool bytes;         /* rate and burst are of bytes */
+	bool full_under;    /* a packet for which there is no room to count is within the rate; else beyond it */
+	uint64_t rate;      /* per unit, at least 1 */
+	uint32_t unit;      /* seconds: 1, 60, 3600, 86400, 604800 */
+	uint64_t burst;     /* packets, or bytes: what a bucket holds when it is full */
+	uint8_t n_fields;   /* what a bucket is for; 0: one bucket for all packets */
+	enum field field[CONCAT_MAX];
+	uint8_t prefix4[CONCAT_MAX], prefix6[CONCAT_MAX]; /* of an address: bits of it that count */
+};
+
+/* What a reject answers. */
+enum reject_kind { REJECT_WITH_ICMP, REJECT_WITH_TCP_RESET };
+struct reject {
+	enum reject_kind kind;
+	uint8_t code4, code6; /* of destination unreachable */
+};
+
+enum item_kind { ITEM_CONDITION, ITEM_COUNTER, ITEM_LOG, ITEM_LIMIT };
 
 /* A rule's items are worked through from left to right, as in nft: a condition that fails ends the rule,
  * a counter or a log behind it has not happened then. */
@@ -230,6 +256,7 @@ struct item {
 		struct {
 			int prefix; /* number in policy.log_prefixes, or -1 */
 		} log;
+		struct limit_rate limit;
 	};
 };
 
@@ -239,6 +266,7 @@ struct rule {
 	size_t n_items;
 	enum policy_verdict verdict; /* POLICY_NONE: the search goes on */
 	unsigned int redirect;       /* number in policy.devices */
+	struct reject reject;
 	const char *comment;         /* or NULL */
 	uint64_t handle;             /* stable: of the filter's name, the canonical text, and which of equal ones */
 };
@@ -270,6 +298,40 @@ struct filter {
 	uint64_t handle;
 };
 
+/* X(NAME, "protocol", "state", seconds): how long a flow stays without a packet; nft's words, mostly the kernel's times. */
+#define FLOW_TIMES(X)                                                                                                  \
+	X(TCP_SYN_SENT, "tcp", "syn_sent", 120)                                                                        \
+	X(TCP_SYN_RECV, "tcp", "syn_recv", 60)                                                                         \
+	X(TCP_ESTABLISHED, "tcp", "established", 432000)                                                               \
+	X(TCP_FIN_WAIT, "tcp", "fin_wait", 120)                                                                        \
+	X(TCP_CLOSE_WAIT, "tcp", "close_wait", 60)                                                                     \
+	X(TCP_LAST_ACK, "tcp", "last_ack", 30)                                                                         \
+	X(TCP_TIME_WAIT, "tcp", "time_wait", 120)                                                                      \
+	X(TCP_CLOSE, "tcp", "close", 10)                                                                               \
+	X(UDP_UNREPLIED, "udp", "unreplied", 30)                                                                       \
+	X(UDP_REPLIED, "udp", "replied", 120)                                                                          \
+	X(SCTP_UNREPLIED, "sctp", "unreplied", 30)                                                                     \
+	X(SCTP_REPLIED, "sctp", "replied", 210)                                                                        \
+	X(ICMP_UNREPLIED, "icmp", "unreplied", 30)                                                                     \
+	X(ICMP_REPLIED, "icmp", "replied", 30)                                                                         \
+	X(OTHER_UNREPLIED, "other", "unreplied", 600)                                                                  \
+	X(OTHER_REPLIED, "other", "replied", 600)
+
+enum flow_time {
+#define X(name, protocol, state, seconds) FLOW_TIME_##name,
+	FLOW_TIMES(X)
+#undef X
+		FLOW_TIME_COUNT
+};
+
+/* `flows { ... }`: the table behind ct state. */
+struct flows {
+	struct location loc; /* file 0: the rules do not say */
+	uint32_t size;       /* flows that it is made for; 65536 when not stated */
+	enum policy_verdict full; /* drop (when not stated) or accept: what an accepted new flow gets without room */
+	uint64_t time_ms[FLOW_TIME_COUNT]; /* each has a value */
+};
+
 /* `test` blocks: one packet and what is expected of it. */
 struct test_packet {
 	enum {
@@ -299,6 +361,7 @@ struct test_packet {
 	uint32_t mark;
 	int64_t skuid; /* -1: no socket */
 	int iif;       /* number in policy.devices, or -1 */
+	int ct;        /* enum policy_ct: taken as said; -1: what an empty flow table says */
 	uint8_t *hex;
 	size_t n_hex;
 };
@@ -335,6 +398,7 @@ struct policy {
 	size_t n_sets;
 	struct test *tests;
 	size_t n_tests;
+	struct flows flows;
 	const char **counters; /* names */
 	size_t n_counters;
 	const char **log_prefixes;

@@ -222,6 +222,9 @@ static void print_rule(struct strbuf *b, const struct policy *policy, const stru
 				strbuf_str(b, " prefix ");
 				print_quoted(b, policy->log_prefixes[item->log.prefix]);
 			}
+			break;
+		case ITEM_LIMIT:
+			break;
 		}
 	}
 	if (rule->verdict != POLICY_NONE || !acts) {
