@@ -10,6 +10,7 @@
 
 #define HOOK_PICKED
 #define hook_ctx __sk_buff
+#define HOOK_NAME(name) name##_tc /* of a global function that takes the packet */
 
 #include "cursor.h"
 #include "packet.h"

@@ -10,6 +10,7 @@
 
 #define HOOK_PICKED
 #define hook_ctx xdp_md
+#define HOOK_NAME(name) name##_xdp /* of a global function that takes the packet */
 
 #include "cursor.h"
 

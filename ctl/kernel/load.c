@@ -139,6 +139,7 @@ int load_open(struct weir_bpf **ret, const struct capacity *c, unsigned int flag
 	bpf->rodata->cfg.nodes_off = layout.nodes_off;
 	bpf->rodata->cfg.refs_off = layout.refs_off;
 	bpf->rodata->cfg.trace = flags & LOAD_TRACE ? 1 : 0;
+	bpf->rodata->cfg.features = getenv("NOFEAT") ? 0 : ~0u; bpf->rodata->cfg.flow_mask = 15;
 	r = bpf_map__set_value_size(bpf->maps.tables, layout.size) ?:
 	    bpf_map__set_value_size(bpf->maps.manifest, c->n_manifest) ?:
 	    bpf_map__set_max_entries(bpf->maps.counters, c->n_counters) ?:
