@@ -274,6 +274,7 @@ void lang_check(struct lang *l)
 		check_test(l, &policy->tests[i], &l->test_entries[i]);
 	if (l->diag->n_errors > l->errors_before)
 		return;
+	lang_track(l);
 	for (size_t i = 0; i < policy->n_filters; i++)
 		make_handles(l, &policy->filters[i]);
 }

@@ -164,6 +164,7 @@ bool lang_name_ok(struct lang *l, const char *what, const char *name, size_t len
 
 /* ---- check.c, contradict.c ---- */
 void lang_check(struct lang *l);
+void lang_track(struct lang *l); /* after lang_check() found no error: which filters track */
 void contradict_rule(struct lang *l, const struct rule *rule);
 
 /* ---- parse.c ---- */

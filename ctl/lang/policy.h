@@ -292,6 +292,8 @@ struct filter {
 	 * fragment has no ports), and a later fragment that no rule decides is accepted.
 	 */
 	enum policy_verdict fragments;
+	bool tracks;        /* packets have a ct state here, and make flows */
+	bool implied;       /* stands not in the file: accepts all, for its devices are tracked (track.c) */
 	bool rule_counters; /* each rule counts what it decided; `counters off` leaves it to `counter` */
 	struct rule *rules;
 	size_t n_rules;

@@ -355,7 +355,8 @@ char *policy_print(const struct policy *policy)
 	for (size_t i = 0; i < policy->n_sets; i++)
 		print_set(&b, policy, &policy->sets[i]);
 	for (size_t i = 0; i < policy->n_filters; i++)
-		print_filter(&b, policy, &policy->filters[i]);
+		if (!policy->filters[i].implied)
+			print_filter(&b, policy, &policy->filters[i]);
 	for (size_t i = 0; i < policy->n_tests; i++)
 		print_test(&b, policy, &policy->tests[i]);
 	if (b.length && b.text[b.length - 1] == '\n') /* blocks end in an empty line, the file does not */
