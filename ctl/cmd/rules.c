@@ -145,6 +145,7 @@ const char *verdict_name(enum policy_verdict verdict)
 		[POLICY_ACCEPT] = "accept",
 		[POLICY_DROP] = "drop",
 		[POLICY_REDIRECT] = "redirect",
+		[POLICY_REJECT] = "reject",
 	};
 
 	return names[verdict];
