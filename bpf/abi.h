@@ -650,6 +650,12 @@ struct bucket {
 	__u64 paid;
 };
 
+#define BUCKETS_PER_LINE 4
+
+struct bucket_line {
+	struct bucket bucket[BUCKETS_PER_LINE];
+};
+
 /* Which index of a filter judges a packet. */
 enum family { FAMILY_IPV4, FAMILY_IPV6, FAMILY_OTHER, FAMILY_MAX };
 
@@ -793,6 +799,7 @@ _Static_assert(sizeof(struct tables_head) % 8 == 0, "what follows the head is al
 _Static_assert(sizeof(struct control) == 72, "control");
 _Static_assert(sizeof(struct flow) == 64, "flow");
 _Static_assert(sizeof(struct bucket) == 16, "bucket");
+_Static_assert(sizeof(struct bucket_line) == 64, "bucket_line");
 _Static_assert(sizeof(struct set_value) == 40, "set_value");
 _Static_assert((int)KEY_WORDS <= (int)KEY_MAX, "key words");
 _Static_assert(sizeof(struct event) % 8 == 0, "event");

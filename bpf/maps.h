@@ -101,6 +101,18 @@ struct {
 	__type(value, struct line);
 } lines __weak SEC(".maps");
 
+/*
+ * The buckets of limits: lines by the hash of a key, in pairs (limit.h). Writer: packets. Full: the packet is on the
+ * side that its limit says, and counted. A bucket that is idle is taken by the next key.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 64);
+	__type(key, __u32);
+	__type(value, struct bucket_line);
+} buckets __weak SEC(".maps");
+
 /* struct event. Writer: packets that meet a `log`. Reader: watch. Full: the event is lost and counted. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
