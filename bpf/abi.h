@@ -580,6 +580,30 @@ struct flow {
 	__u8 scale[2];   /* shift of the side's windows; FLOW_NO_SCALE: it offered none */
 };
 
+/* Which flow, as a packet says: source, destination. */
+struct flow_id {
+	__u32 addr[2][4];
+	__u32 ports; /* source << 16 | destination; of ICMP as in struct flow */
+	__u32 proto;
+	__u32 ipv6; /* FLOW_IPV6 or 0 */
+	__u32 pad;
+};
+
+/* The home line is hash >> 32, as far as the table goes. Does not know directions: what both ends hash to is added. */
+static inline __attribute__((always_inline)) __u64 flow_hash(const struct flow_id *id, __u64 seed)
+{
+	__u64 hash[2];
+
+	for (int i = 0; i < 2; i++) {
+		__u64 upper = (__u64)id->addr[i][0] << 32 | id->addr[i][1];
+		__u64 lower = (__u64)id->addr[i][2] << 32 | id->addr[i][3];
+		__u64 port = i ? id->ports & 0xffff : id->ports >> 16;
+
+		hash[i] = node_mix((node_fold(upper, lower) ^ seed) * 0x9e3779b97f4a7c15u + port);
+	}
+	return node_mix(hash[0] + hash[1] + id->proto * 0xc2b2ae3d27d4eb4fu);
+}
+
 enum flow_state {
 	FLOW_FREE,
 	FLOW_BUSY, /* being written */
@@ -648,6 +672,12 @@ struct limit {
 struct bucket {
 	__u64 key; /* hash of the limit's number and the key's words, seeded; 0: never used */
 	__u64 paid;
+};
+
+#define BUCKETS_PER_LINE 4
+
+struct bucket_line {
+	struct bucket bucket[BUCKETS_PER_LINE];
 };
 
 /* Which index of a filter judges a packet. */
@@ -793,6 +823,7 @@ _Static_assert(sizeof(struct tables_head) % 8 == 0, "what follows the head is al
 _Static_assert(sizeof(struct control) == 72, "control");
 _Static_assert(sizeof(struct flow) == 64, "flow");
 _Static_assert(sizeof(struct bucket) == 16, "bucket");
+_Static_assert(sizeof(struct bucket_line) == 64, "bucket_line");
 _Static_assert(sizeof(struct set_value) == 40, "set_value");
 _Static_assert((int)KEY_WORDS <= (int)KEY_MAX, "key words");
 _Static_assert(sizeof(struct event) % 8 == 0, "event");

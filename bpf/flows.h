@@ -159,27 +159,11 @@ static __always_inline enum icmp_role icmp_role(__u32 proto, __u32 type, __u32 *
 
 /* ---- the table ---- */
 
-/* Whose flow: the two ends as a packet has them, or the packet that an ICMP error quotes. In the scratch map. */
 static __always_inline struct flow *flow_line(__u64 number)
 {
 	__u64 key = array_key(number & cfg.flow_mask);
 
 	return bpf_map_lookup_elem(&flows, &key);
-}
-
-/* The table does not know directions: what both ends hash to is added. */
-static __always_inline __u64 flow_hash(const struct flow_id *id)
-{
-	__u64 hash[2];
-
-	for (int i = 0; i < 2; i++) {
-		__u64 upper = (__u64)id->addr[i][0] << 32 | id->addr[i][1];
-		__u64 lower = (__u64)id->addr[i][2] << 32 | id->addr[i][3];
-		__u64 port = i ? id->ports & 0xffff : id->ports >> 16;
-
-		hash[i] = node_mix((node_fold(upper, lower) ^ cfg.seed) * 0x9e3779b97f4a7c15u + port);
-	}
-	return node_mix(hash[0] + hash[1] + id->proto * 0xc2b2ae3d27d4eb4fu);
 }
 
 static __always_inline __u64 flow_word(const struct flow *flow)
@@ -213,7 +197,7 @@ static __always_inline __u64 flow_hit(const struct scratch *s, const struct flow
 /* Leaves the flow's line, or FLOW_NONE, and the direction in s. */
 static __always_inline struct flow *flow_find(struct scratch *s)
 {
-	__u64 home = flow_hash(&s->id) >> 32, hit;
+	__u64 home = flow_hash(&s->id, cfg.seed) >> 32, hit;
 	struct flow *flow = flow_line(home);
 	__u32 i = 0;
 

@@ -113,20 +113,23 @@ struct {
 	__type(value, struct flow);
 } flows __weak SEC(".maps");
 
+/*
+ * The buckets of limits: lines by the hash of a key, in pairs (limit.h). Writer: packets. Full: the packet is on the
+ * side that its limit says, and counted. A bucket that is idle is taken by the next key.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 64);
+	__type(key, __u32);
+	__type(value, struct bucket_line);
+} buckets __weak SEC(".maps");
+
 /* struct event. Writer: packets that meet a `log`. Reader: watch. Full: the event is lost and counted. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 256 * 1024);
 } events __weak SEC(".maps");
-
-/* The two ends that a packet names. */
-struct flow_id {
-	__u32 addr[2][4]; /* source, destination; as in the key */
-	__u32 ports;
-	__u32 proto;
-	__u32 ipv6; /* FLOW_IPV6 or 0 */
-	__u32 pad;
-};
 
 #define HEADER_BYTES 72 /* an IPv4 header with all options, 8 bytes more, and these to whole words */
 
