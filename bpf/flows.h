@@ -180,8 +180,8 @@ static __always_inline __u64 flow_hit(const struct scratch *s, const struct flow
 	__u64 word = flow_word(flow), ports = s->id.ports, same, other, differ;
 
 	differ = ((word >> 40 & 0xff) ^ s->id.proto) | ((word >> 48 & FLOW_IPV6) ^ s->id.ipv6);
-	differ |= below(word >> 32 & 0xff, FLOW_BUSY + 1);                     /* free, or not yet there */
-	differ |= (((word & 0xffffffff) - s->now - 1) & 0xffffffff) >> 31;     /* gone */
+	differ |= below(word >> 32 & 0xff, FLOW_BUSY + 1);                 /* free, or not yet there */
+	differ |= (((word & 0xffffffff) - s->now - 1) & 0xffffffff) >> 31; /* gone */
 	barrier_var(differ);
 	same = differ | (flow->ports ^ ports);
 	other = differ | (flow->ports ^ ((ports << 16 & 0xffff0000) | ports >> 16));
@@ -225,7 +225,8 @@ static __always_inline struct flow *flow_find(struct scratch *s)
 	return flow;
 }
 
-static __always_inline void flow_extend(struct flow *flow, const struct flow_settings *settings, __u32 now, __u32 timeout)
+static __always_inline void flow_extend(struct flow *flow, const struct flow_settings *settings, __u32 now,
+					__u32 timeout)
 {
 	__u32 expires;
 
@@ -345,7 +346,8 @@ static __always_inline enum ct_state tcp_syn_ack(struct scratch *s, struct flow 
 	return tcp_move(s, flow, settings, FLOW_SYN_RECV);
 }
 
-static __always_inline enum ct_state tcp_reset(struct scratch *s, struct flow *flow, const struct flow_settings *settings)
+static __always_inline enum ct_state tcp_reset(struct scratch *s, struct flow *flow,
+					       const struct flow_settings *settings)
 {
 	__u32 own = s->reply & 1, peer = ~s->reply & 1;
 
@@ -427,7 +429,8 @@ static __always_inline enum ct_state tcp_segment(struct scratch *s, struct flow 
 	return tcp_move(s, flow, settings, state);
 }
 
-static __always_inline enum ct_state flow_tcp(struct scratch *s, struct flow *flow, const struct flow_settings *settings)
+static __always_inline enum ct_state flow_tcp(struct scratch *s, struct flow *flow,
+					      const struct flow_settings *settings)
 {
 	__u32 flags = s->key[KEY_TCPFLAGS] & (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK);
 
@@ -619,7 +622,8 @@ static __always_inline bool flow_fill(struct scratch *s, const struct flow_setti
 {
 	__u32 state = s->flow_make, proto = s->id.proto, lane = s->flow_home & (FLOW_BUCKET - 1);
 	__u32 flags = s->id.ipv6 | (state == FLOW_ESTABLISHED ? FLOW_LIBERAL | FLOW_ASSURED : 0);
-	__u32 timeout = state == FLOW_OTHER ? flow_timeout_other(proto, false) : FLOW_TIMEOUT_TCP + state - FLOW_SYN_SENT;
+	__u32 timeout =
+		state == FLOW_OTHER ? flow_timeout_other(proto, false) : FLOW_TIMEOUT_TCP + state - FLOW_SYN_SENT;
 	struct flow *flow = flow_line(at), *home = flow_line(s->flow_home);
 	__u64 claim;
 
@@ -668,7 +672,8 @@ __weak __noinline __u32 flow_pick(void)
 	s->flow_evicts = 0;
 #pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < FLOW_BUCKET; i++) {
-		__u64 at = (s->flow_home & ~(FLOW_BUCKET - 1ull)) | ((s->flow_home + i) & (FLOW_BUCKET - 1)), word, left;
+		__u64 at = (s->flow_home & ~(FLOW_BUCKET - 1ull)) | ((s->flow_home + i) & (FLOW_BUCKET - 1)), word,
+		      left;
 		struct flow *flow = flow_line(at);
 
 		least = forget(s, least, RULE_NONE);

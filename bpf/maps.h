@@ -177,13 +177,13 @@ struct scratch {
 	__u64 generation;
 	/* of the packet's flow (flows.h) */
 	struct flow_id id;
-	__u32 now;         /* ticks */
-	__u32 flow;        /* its line, or FLOW_NONE */
-	__u32 flow_home;   /* the line where it would be */
-	__u32 flow_make;   /* enum flow_state of the flow that the packet makes if it is accepted; 0: none */
-	__u32 reply;       /* 1: its source is not the flow's origin */
-	__u32 seq;         /* TCP, as in the header */
-	__u32 seq_end;     /* behind the segment */
+	__u32 now;       /* ticks */
+	__u32 flow;      /* its line, or FLOW_NONE */
+	__u32 flow_home; /* the line where it would be */
+	__u32 flow_make; /* enum flow_state of the flow that the packet makes if it is accepted; 0: none */
+	__u32 reply;     /* 1: its source is not the flow's origin */
+	__u32 seq;       /* TCP, as in the header */
+	__u32 seq_end;   /* behind the segment */
 	__u32 ack;
 	__u32 window;      /* not scaled; ICMP: the identifier */
 	__u32 scale;       /* of a SYN, or FLOW_NO_SCALE */

@@ -197,8 +197,7 @@ static int lower_areas(struct lower_context *c, struct work *work, size_t number
 		bool *settled = work->settled[0], *before = work->settled[1];
 		size_t first = areas->n;
 
-		r = areas_add_rule(areas, settled, rule, number, family, work->meanings[number],
-				       areas_most(c->filter));
+		r = areas_add_rule(areas, settled, rule, number, family, work->meanings[number], areas_most(c->filter));
 
 		if (r)
 			return r;

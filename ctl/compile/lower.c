@@ -143,7 +143,8 @@ static uint32_t lower_statement(struct lower_context *c, size_t number, size_t i
 	const struct item *item = &c->filter->rules[number].items[i];
 
 	if (item->kind == ITEM_LIMIT)
-		return program_add(c->program, (struct node){ .op = NODE_LIMIT, .yes = yes, .no = AT_RESUME, .lo = limits[i] });
+		return program_add(c->program,
+				   (struct node){ .op = NODE_LIMIT, .yes = yes, .no = AT_RESUME, .lo = limits[i] });
 
 	if (item->kind == ITEM_COUNTER)
 		return program_add(c->program,

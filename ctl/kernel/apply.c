@@ -232,8 +232,9 @@ static int place_sets(struct stage *s)
 /* Room for the new generation: a first instance, the one that is there, or one that is larger or of newer programs. */
 static int make_room(struct stage *s)
 {
-	struct capacity need = { s->image->n_nodes, s->image->n_refs, s->counters->n, strlen(s->manifest) + 1,
-				 s->pool_end,	    s->image->features, s->image->n_flows, s->image->n_buckets, 0 };
+	struct capacity need = { s->image->n_nodes,       s->image->n_refs,    s->counters->n,
+				 strlen(s->manifest) + 1, s->pool_end,         s->image->features,
+				 s->image->n_flows,       s->image->n_buckets, 0 };
 	struct capacity roomy = capacity_for(need.n_nodes, need.n_refs, need.n_counters, need.n_manifest);
 	struct weir_root *root = s->root;
 	char from[600], to[600];

@@ -233,9 +233,9 @@ int instance_open(struct instance **ret, const char *directory, unsigned int num
 			       directory, control.abi_version, WEIR_ABI_VERSION);
 		diag_hint(diag, "take it down with the version that loaded it, then apply again");
 	}
-	capacity = (struct capacity){ control.n_nodes, control.n_refs,     control.n_counters,
-				      control.n_manifest, control.n_lines, control.features,
-				      control.n_flows, control.n_buckets,  control.seed };
+	capacity = (struct capacity){ control.n_nodes,    control.n_refs,    control.n_counters,
+				      control.n_manifest, control.n_lines,   control.features,
+				      control.n_flows,    control.n_buckets, control.seed };
 	if (r == 0)
 		r = memory_map(&instance->memory, instance->control, instance->tables, instance->manifest,
 			       instance->lines, &capacity, diag);

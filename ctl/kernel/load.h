@@ -9,7 +9,7 @@ struct weir_bpf;
 /* What one half of an instance holds, and where. Counts of nodes and refs are powers of two. */
 struct capacity {
 	uint32_t n_nodes, n_refs, n_counters, n_manifest;
-	uint32_t n_lines; /* of the pool, which both halves share; any number from POOL_MIN */
+	uint32_t n_lines;            /* of the pool, which both halves share; any number from POOL_MIN */
 	uint32_t features;           /* FEATURE_* of the programs */
 	uint32_t n_flows, n_buckets; /* lines: powers of two; where the programs have no such feature, the fewest */
 	uint64_t seed;               /* of the hashes of flows and limits; 0: a new one is drawn */
