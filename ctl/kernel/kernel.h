@@ -25,7 +25,10 @@ struct runner_frame {
 	uint32_t ifindex;   /* the device the programs believe in: must be bound in the image */
 	uint32_t iif;       /* egress: where a forwarded packet came in, else 0 */
 	uint32_t mark;
-	int64_t skuid; /* -1: no socket */
+	int64_t skuid;   /* -1: no socket */
+	uint64_t now_ns; /* CLOCK_MONOTONIC, as the programs shall believe; 0: some fixed time */
+	bool has_ct;     /* the packet is said to have state ct; else the flow table is asked */
+	enum ct_state ct;
 };
 
 struct runner_result {

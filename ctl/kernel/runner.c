@@ -20,6 +20,7 @@
 #define FRAME_MIN 54   /* a test run of TC refuses IP frames that end in the IP header */
 #define TC_BYTES  3072 /* a test run takes no more than a page for TC; the length is told by struct trace */
 #define XDP_BYTES 65536
+#define SOME_TIME 1000000000000ull /* of frames that come without one: ns */
 
 struct runner {
 	struct weir_bpf *bpf;
@@ -295,7 +296,9 @@ int runner_run(struct runner *runner, const struct runner_frame *frame, struct r
 				 .length = wire,
 				 .mark = frame->mark,
 				 .skuid = frame->skuid >= 0 ? frame->skuid : 0,
-				 .has_skuid = frame->skuid >= 0 };
+				 .has_skuid = frame->skuid >= 0,
+				 .ct = frame->has_ct ? frame->ct : CT_MAX,
+				 .now_ns = frame->now_ns ? frame->now_ns : SOME_TIME };
 	r = bpf_prog_test_run_opts(runner->program[frame->hook], &opts);
 	if (r)
 		return r;

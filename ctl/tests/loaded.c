@@ -7,6 +7,7 @@
 #include "loaded.h"
 
 #define IFINDEX_ELSEWHERE 77 /* of no device in any policy */
+#define SOME_TIME         1000000000000ull
 
 static int read_text(void *context, const char *path, char **ret_text, size_t *ret_length)
 {
@@ -75,15 +76,19 @@ int loaded_open(struct loaded *loaded, const char *text)
 		free(words);
 	}
 	diag_clear(&diag);
+	if (r == 0)
+		loaded->state = model_state_new(loaded->policy);
 	return r;
 }
 
 void loaded_forget(struct loaded *loaded)
 {
+	model_state_free(loaded->state);
 	image_free(loaded->image);
 	counter_plan_free(loaded->counters);
 	free(loaded->devices);
 	policy_free(loaded->policy);
+	loaded->state = NULL;
 	loaded->image = NULL;
 	loaded->counters = NULL;
 	loaded->devices = NULL;
@@ -105,6 +110,19 @@ static int device_number(const struct loaded *l, uint32_t ifindex)
 	return MODEL_ELSEWHERE;
 }
 
+/* The filter that accepts everything, for tracking only, comes behind those of the policy. */
+static int filter_number(const struct loaded *l, uint32_t filter)
+{
+	if (filter == RULE_NONE)
+		return MODEL_NONE;
+	return filter < l->policy->n_filters ? (int)filter : MODEL_IMPLICIT;
+}
+
+static uint64_t now_of(const struct meeting *meeting)
+{
+	return meeting->now_ns ? meeting->now_ns : SOME_TIME;
+}
+
 int loaded_run(struct loaded *loaded, const struct frame *frame, const struct meeting *meeting,
 	       struct model_result *ret)
 {
@@ -117,6 +135,11 @@ int loaded_run(struct loaded *loaded, const struct frame *frame, const struct me
 		[VERDICT_ACCEPT] = POLICY_ACCEPT,
 		[VERDICT_DROP] = POLICY_DROP,
 		[VERDICT_REDIRECT] = POLICY_REDIRECT,
+		[VERDICT_REJECT] = POLICY_REJECT,
+	};
+	static const enum ct_state states[] = {
+		[POLICY_CT_ESTABLISHED] = CT_ESTABLISHED, [POLICY_CT_RELATED] = CT_RELATED, [POLICY_CT_NEW] = CT_NEW,
+		[POLICY_CT_UNTRACKED] = CT_UNTRACKED,     [POLICY_CT_INVALID] = CT_INVALID,
 	};
 	struct runner_frame rf = {
 		.hook = hooks[meeting->hook],
@@ -126,6 +149,9 @@ int loaded_run(struct loaded *loaded, const struct frame *frame, const struct me
 		.ifindex = loaded->devices[meeting->device].ifindex,
 		.mark = meeting->mark,
 		.skuid = meeting->skuid,
+		.now_ns = now_of(meeting),
+		.has_ct = meeting->ct != MODEL_NONE,
+		.ct = meeting->ct == MODEL_NONE ? CT_MAX : states[meeting->ct],
 	};
 	struct runner_result rr;
 	int r;
@@ -139,9 +165,10 @@ int loaded_run(struct loaded *loaded, const struct frame *frame, const struct me
 		return r;
 	ret->verdict = verdicts[rr.verdict];
 	ret->reason = rr.reason;
-	ret->filter = rr.filter == RULE_NONE ? MODEL_NONE : (int)rr.filter;
+	ret->filter = filter_number(loaded, rr.filter);
 	ret->rule = rr.rule == RULE_NONE ? MODEL_NONE : (int)rr.rule;
 	ret->redirect = rr.verdict == VERDICT_REDIRECT ? device_number(loaded, rr.redirect) : MODEL_NONE;
+	ret->ct = MODEL_NONE;
 	return 0;
 }
 
@@ -157,9 +184,11 @@ struct model_result loaded_model(const struct loaded *loaded, const struct frame
 		.iif = meeting->iif,
 		.mark = meeting->mark,
 		.skuid = meeting->skuid,
+		.now_ns = now_of(meeting),
+		.ct = meeting->ct,
 	};
 
-	return model_judge(loaded->policy, &mf, counters);
+	return model_judge(loaded->policy, &mf, loaded->state, counters);
 }
 
 bool model_result_same(const struct model_result *a, const struct model_result *b)

@@ -13,7 +13,8 @@ struct loaded {
 	struct device_env *devices;
 	struct counter_plan *counters;
 	struct image *image;
-	struct runner *runner; /* kept from policy to policy, grown where it must */
+	struct model_state *state; /* the model's */
+	struct runner *runner;     /* kept from policy to policy, grown where it must */
 	size_t most_nodes, most_refs;
 };
 
@@ -29,6 +30,8 @@ struct meeting {
 	int iif; /* MODEL_NONE, MODEL_ELSEWHERE or a number */
 	uint32_t mark;
 	int64_t skuid;
+	uint64_t now_ns; /* 0: some fixed time */
+	int ct;          /* enum policy_ct that the packet is said to have, or MODEL_NONE */
 };
 
 /* What the programs say, in the model's words. */

@@ -3,244 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model.h"
-
-/* ---- the packet, as fields that are there or not ---- */
-
-#define MOST_TAGS       2
-#define MOST_EXTENSIONS 8
-
-enum { PROTO_ICMP = 1, PROTO_TCP = 6, PROTO_UDP = 17, PROTO_AH = 51, PROTO_ICMPV6 = 58, PROTO_SCTP = 132 };
-
-struct fragment {
-	bool any;   /* a part of a packet */
-	bool later; /* and not the first part */
-	unsigned int offset, more;
-};
-
-struct packet {
-	const struct model_frame *frame;
-	unsigned int etype;
-	unsigned int n_tags, tag[MOST_TAGS];
-	size_t l3;           /* where the network header starts */
-	size_t end;          /* where the IP packet ends: what is behind it is padding */
-	unsigned int family; /* 4, 6, or 0: not IP */
-	struct fragment fragment;
-	bool has_fragment_header; /* IPv6 */
-	bool has_options;         /* IPv4 */
-	bool has_extensions;      /* IPv6 */
-	unsigned int proto;       /* behind all extension headers */
-	bool has_transport;       /* its header is in this packet */
-	size_t l4;
-};
-
-static unsigned int byte_at(const struct packet *p, size_t at)
-{
-	return at < p->frame->length ? p->frame->bytes[at] : 0;
-}
-
-static unsigned int half_at(const struct packet *p, size_t at)
-{
-	return byte_at(p, at) << 8 | byte_at(p, at + 1);
-}
-
-static uint32_t word_at(const struct packet *p, size_t at)
-{
-	return (uint32_t)half_at(p, at) << 16 | half_at(p, at + 2);
-}
-
-/* The bytes up to `at` are not at hand: the frame ends before, or a capture has cut it. */
-static bool ends_before(const struct packet *p, size_t at)
-{
-	return p->frame->length < at;
-}
-
-/* Each reader returns REASON_RULE for "well-formed so far" or the reason why the packet is malformed. */
-#define FINE REASON_RULE
-
-static enum reason read_link(struct packet *p)
-{
-	if (ends_before(p, 14))
-		return REASON_TRUNCATED;
-	p->etype = half_at(p, 12);
-	p->l3 = 14;
-	while (p->etype == 0x8100 || p->etype == 0x88a8) {
-		if (ends_before(p, p->l3 + 4))
-			return REASON_TRUNCATED;
-		if (p->n_tags == MOST_TAGS)
-			return REASON_TOO_MANY_TAGS;
-		p->tag[p->n_tags++] = half_at(p, p->l3);
-		p->etype = half_at(p, p->l3 + 2);
-		p->l3 += 4;
-	}
-	return FINE;
-}
-
-static bool is_extension(const struct packet *p, unsigned int proto)
-{
-	if (p->family == 4)
-		return proto == PROTO_AH;
-	switch (proto) {
-	case 0:   /* hop-by-hop */
-	case 43:  /* routing */
-	case 44:  /* fragment */
-	case 51:  /* authentication */
-	case 60:  /* destination options */
-	case 135: /* mobility */
-	case 139: /* host identity */
-	case 140: /* shim6 */
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* Walks from header to header, the first of which starts at `at`, to the transport protocol. */
-static enum reason read_chain(struct packet *p, unsigned int proto, size_t at)
-{
-	unsigned int n = 0;
-
-	while (is_extension(p, proto)) {
-		size_t length;
-
-		if (n++ == MOST_EXTENSIONS)
-			return REASON_CHAIN_LENGTH;
-		if (at + 8 > p->end)
-			return REASON_CHAIN_END;
-		if (ends_before(p, at + 8))
-			return REASON_TRUNCATED;
-		if (proto == 44)
-			length = 8;
-		else if (proto == PROTO_AH)
-			length = (byte_at(p, at + 1) + 2) * 4;
-		else
-			length = (byte_at(p, at + 1) + 1) * 8;
-		if (at + length > p->end)
-			return REASON_CHAIN_END;
-		p->has_extensions = p->family == 6;
-		if (proto == 44) {
-			p->has_fragment_header = true;
-			p->fragment.offset = half_at(p, at + 2) >> 3;
-			p->fragment.more = half_at(p, at + 2) & 1;
-			if (p->fragment.offset || p->fragment.more)
-				p->fragment.any = true;
-			if (p->fragment.offset) {
-				p->fragment.later = true;
-				p->proto = byte_at(p, at);
-				return FINE;
-			}
-		}
-		proto = byte_at(p, at);
-		at += length;
-	}
-	p->proto = proto;
-	p->l4 = at;
-	return FINE;
-}
-
-static enum reason read_ipv4(struct packet *p)
-{
-	size_t in_frame = p->frame->wire_length - p->l3, header, total;
-	unsigned int fragment_word;
-
-	if (ends_before(p, p->l3 + 20))
-		return REASON_TRUNCATED;
-	p->family = 4;
-	if (byte_at(p, p->l3) >> 4 != 4)
-		return REASON_BAD_VERSION;
-	header = (byte_at(p, p->l3) & 15) * 4;
-	if (header < 20 || header > in_frame)
-		return REASON_BAD_IHL;
-	total = half_at(p, p->l3 + 2);
-	if (total == 0 && in_frame > 65535)
-		total = in_frame; /* BIG TCP */
-	if (total < header || total > in_frame)
-		return REASON_BAD_LENGTH;
-	p->end = p->l3 + total;
-	p->has_options = header > 20;
-
-	fragment_word = half_at(p, p->l3 + 6);
-	p->fragment.offset = fragment_word & 0x1fff;
-	p->fragment.more = !!(fragment_word & 0x2000);
-	p->fragment.any = p->fragment.offset || p->fragment.more;
-	p->fragment.later = p->fragment.offset;
-	if (p->fragment.offset == 1)
-		return REASON_FRAGMENT_OFFSET;
-	p->proto = byte_at(p, p->l3 + 9);
-	if (p->fragment.later)
-		return FINE;
-	return read_chain(p, p->proto, p->l3 + header);
-}
-
-static enum reason read_ipv6(struct packet *p)
-{
-	size_t in_frame = p->frame->wire_length - p->l3, payload;
-
-	if (ends_before(p, p->l3 + 40))
-		return REASON_TRUNCATED;
-	p->family = 6;
-	if (byte_at(p, p->l3) >> 4 != 6)
-		return REASON_BAD_VERSION;
-	payload = half_at(p, p->l3 + 4);
-	if (payload == 0 && in_frame - 40 > 65535)
-		payload = in_frame - 40; /* BIG TCP */
-	if (payload > in_frame - 40)
-		return REASON_BAD_LENGTH;
-	p->end = p->l3 + 40 + payload;
-	return read_chain(p, byte_at(p, p->l3 + 6), p->l3 + 40);
-}
-
-static enum reason read_transport(struct packet *p)
-{
-	enum reason too_short = p->fragment.any ? REASON_TINY_FRAGMENT : REASON_TRUNCATED;
-	size_t left = p->end - p->l4, least, data_offset;
-
-	switch (p->proto) {
-	case PROTO_TCP:
-		least = 20;
-		break;
-	case PROTO_SCTP:
-		least = 12;
-		break;
-	case PROTO_UDP:
-	case PROTO_ICMP:
-	case PROTO_ICMPV6:
-		least = 8;
-		break;
-	default:
-		return FINE;
-	}
-	if (left < least)
-		return too_short;
-	if (ends_before(p, p->l4 + (p->proto == PROTO_TCP ? 20 : 8)))
-		return too_short;
-	if (p->proto == PROTO_TCP) {
-		data_offset = (byte_at(p, p->l4 + 12) >> 4) * 4;
-		if (data_offset < 20)
-			return REASON_BAD_DOFF;
-		if (data_offset > left)
-			return p->fragment.any ? REASON_TINY_FRAGMENT : REASON_BAD_DOFF;
-	}
-	p->has_transport = true;
-	return FINE;
-}
-
-static enum reason read_packet(struct packet *p)
-{
-	enum reason reason = read_link(p);
-
-	if (reason != FINE)
-		return reason;
-	if (p->etype == 0x0800)
-		reason = read_ipv4(p);
-	else if (p->etype == 0x86dd)
-		reason = read_ipv6(p);
-	else
-		return FINE;
-	if (reason != FINE || p->fragment.later)
-		return reason;
-	return read_transport(p);
-}
+#include "model_flows.h"
+#include "model_limits.h"
+#include "model_packet.h"
 
 /* ---- the fields of the language ---- */
 
@@ -416,6 +181,8 @@ static struct field_value read_field(const struct packet *p, enum field field)
 		return number(p->frame->mark);
 	case FIELD_META_SKUID:
 		return number(p->frame->skuid);
+	case FIELD_CT_STATE:
+		return number(p->ct);
 	case FIELD_IIF:
 		return number(incoming_device(p));
 	case FIELD_OIF:
@@ -476,13 +243,39 @@ static bool condition_holds(const struct packet *p, const struct condition *c)
 	return found != c->negated;
 }
 
+/* ---- limits ---- */
+
+static void mask_address(struct value *value, unsigned int prefix_len)
+{
+	for (unsigned int bit = prefix_len; bit < 128; bit++)
+		value->w[bit / 32] &= ~(0x80000000u >> bit % 32);
+}
+
+static bool limit_holds(const struct packet *p, const struct limit_rate *limit, struct model_limits *limits)
+{
+	uint32_t key[MODEL_LIMIT_WORDS] = { 0 };
+
+	for (unsigned int i = 0; i < limit->n_fields; i++) {
+		struct field_value v;
+
+		if (!layer_is_there(p, field_info[limit->field[i]].layer))
+			continue;
+		v = read_field(p, limit->field[i]);
+		if (v.family)
+			mask_address(&v.value, v.family == 4 ? limit->prefix4[i] : limit->prefix6[i]);
+		memcpy(&key[4 * i], v.value.w, sizeof(v.value.w));
+	}
+	return model_limits_within(limits, limit, key, p->frame->wire_length, p->frame->now_ns) != limit->over;
+}
+
 /* ---- filters ---- */
 
 struct judging {
 	const struct policy *policy;
-	const struct packet *packet;
+	struct packet *packet;
 	const struct filter *filter;
 	struct model_result result;
+	struct model_state *state;
 	struct model_counters *counters;
 };
 
@@ -504,7 +297,7 @@ static struct model_result decide(struct judging *j, enum policy_verdict verdict
 	return j->result;
 }
 
-/* True where all conditions held. Counts what stands before the first that fails. */
+/* True where all conditions and limits held. Counts what stands before the first that fails. */
 static bool rule_applies(struct judging *j, size_t number_of_rule)
 {
 	const struct rule *rule = &j->filter->rules[number_of_rule];
@@ -513,6 +306,8 @@ static bool rule_applies(struct judging *j, size_t number_of_rule)
 		const struct item *item = &rule->items[i];
 
 		if (item->kind == ITEM_CONDITION && !condition_holds(j->packet, &item->condition))
+			return false;
+		if (item->kind == ITEM_LIMIT && !limit_holds(j->packet, &item->limit, j->state->limits))
 			return false;
 		if (item->kind == ITEM_COUNTER && j->counters) {
 			if (item->counter.named >= 0)
@@ -543,41 +338,138 @@ static struct model_result judge_by_rules(struct judging *j)
 	return decide(j, j->filter->default_verdict, REASON_DEFAULT);
 }
 
-static int find_filter(const struct policy *policy, const struct model_frame *frame)
-{
-	for (size_t f = 0; f < policy->n_filters; f++) {
-		const struct filter *filter = &policy->filters[f];
+/* ---- which filter, and whether it tracks flows ---- */
 
-		if (filter->hook != frame->hook)
-			continue;
-		for (size_t d = 0; d < filter->n_devices; d++)
-			if ((int)filter->devices[d].device == frame->device)
-				return (int)f;
-	}
+static bool has_device(const struct filter *filter, int device)
+{
+	for (size_t d = 0; d < filter->n_devices; d++)
+		if ((int)filter->devices[d].device == device)
+			return true;
+	return false;
+}
+
+static int find_filter(const struct policy *policy, enum policy_hook hook, int device)
+{
+	for (size_t f = 0; f < policy->n_filters; f++)
+		if (policy->filters[f].hook == hook && has_device(&policy->filters[f], device))
+			return (int)f;
 	return MODEL_NONE;
 }
 
-struct model_result model_judge(const struct policy *policy, const struct model_frame *frame,
+static bool asks_for_state(const struct filter *filter)
+{
+	for (size_t r = 0; r < filter->n_rules; r++)
+		for (size_t i = 0; i < filter->rules[r].n_items; i++) {
+			const struct item *item = &filter->rules[r].items[i];
+
+			if (item->kind != ITEM_CONDITION)
+				continue;
+			for (unsigned int n = 0; n < item->condition.n_fields; n++)
+				if (item->condition.field[n] == FIELD_CT_STATE)
+					return true;
+		}
+	return false;
+}
+
+static bool device_is_tracked(const struct policy *policy, int device)
+{
+	for (size_t f = 0; f < policy->n_filters; f++)
+		if (has_device(&policy->filters[f], device) && asks_for_state(&policy->filters[f]))
+			return true;
+	return false;
+}
+
+static bool filter_tracks(const struct policy *policy, const struct filter *filter)
+{
+	for (size_t d = 0; d < filter->n_devices; d++)
+		if (device_is_tracked(policy, (int)filter->devices[d].device))
+			return true;
+	return false;
+}
+
+/* The rules have no filter for this direction of a tracked device: one on TC that accepts everything is there. */
+static bool implicit_filter_is_there(const struct policy *policy, enum policy_hook hook, int device)
+{
+	if (hook == POLICY_XDP || !device_is_tracked(policy, device))
+		return false;
+	return hook == POLICY_TC_EGRESS || find_filter(policy, POLICY_XDP, device) == MODEL_NONE;
+}
+
+static const struct filter *filter_of(const struct policy *policy, const struct model_frame *frame, int *ret_number)
+{
+	static const struct filter implicit = {
+		.default_verdict = POLICY_ACCEPT,
+		.malformed = POLICY_ACCEPT,
+		.fragments = POLICY_ACCEPT,
+	};
+	int number = find_filter(policy, frame->hook, frame->device);
+
+	if (number == MODEL_NONE && implicit_filter_is_there(policy, frame->hook, frame->device))
+		number = MODEL_IMPLICIT;
+	*ret_number = number;
+	return number == MODEL_NONE ? NULL : number == MODEL_IMPLICIT ? &implicit : &policy->filters[number];
+}
+
+static struct model_result judge_with_state(struct judging *j)
+{
+	struct model_said said = model_flows_ask(j->state->flows, j->packet);
+	struct model_result result;
+
+	j->packet->ct = said.state;
+	j->result.ct = said.state;
+	result = judge_by_rules(j);
+	if (said.begins && (result.verdict == POLICY_ACCEPT || result.verdict == POLICY_REDIRECT))
+		model_flows_begin(j->state->flows, j->packet);
+	return result;
+}
+
+struct model_result model_judge(const struct policy *policy, const struct model_frame *frame, struct model_state *state,
 				struct model_counters *counters)
 {
 	struct packet packet = { .frame = frame };
 	struct judging j = {
 		.policy = policy,
 		.packet = &packet,
-		.result = { .filter = find_filter(policy, frame), .rule = MODEL_NONE, .redirect = MODEL_NONE },
+		.result = { .rule = MODEL_NONE, .redirect = MODEL_NONE, .ct = MODEL_NONE },
+		.state = state,
 		.counters = counters,
 	};
 	enum reason malformed;
 
-	if (j.result.filter == MODEL_NONE)
+	j.filter = filter_of(policy, frame, &j.result.filter);
+	if (!j.filter)
 		return decide(&j, POLICY_ACCEPT, REASON_UNBOUND);
-	j.filter = &policy->filters[j.result.filter];
 	malformed = read_packet(&packet);
-	if (malformed != FINE)
+	if (malformed != REASON_RULE)
 		return decide(&j, j.filter->malformed, malformed);
 	if (packet.fragment.any && j.filter->fragments == POLICY_DROP)
 		return decide(&j, POLICY_DROP, REASON_FRAGMENT);
+	if (frame->ct == MODEL_NONE && (j.result.filter == MODEL_IMPLICIT || filter_tracks(policy, j.filter)))
+		return judge_with_state(&j);
+	packet.ct = frame->ct == MODEL_NONE ? POLICY_CT_UNTRACKED : (enum policy_ct)frame->ct;
 	return judge_by_rules(&j);
+}
+
+/* ---- state ---- */
+
+struct model_state *model_state_new(const struct policy *policy)
+{
+	struct model_state *state = calloc(1, sizeof(*state));
+
+	if (!state)
+		abort();
+	state->flows = model_flows_new(&policy->flows);
+	state->limits = model_limits_new();
+	return state;
+}
+
+void model_state_free(struct model_state *state)
+{
+	if (!state)
+		return;
+	model_flows_free(state->flows);
+	model_limits_free(state->limits);
+	free(state);
 }
 
 /* ---- counters and words ---- */
@@ -622,14 +514,20 @@ void model_counters_free(struct model_counters *counters)
 
 void model_print(const struct policy *policy, const struct model_result *result, char *text, size_t size)
 {
-	static const char *const verdicts[] = { "none", "accept", "drop", "redirect" };
+	static const char *const verdicts[] = { "none", "accept", "drop", "redirect", "reject" };
 	static const char *const reasons[] = {
 #define X(name, json, kind, sentence) json,
 		REASONS(X)
 #undef X
 	};
 
-	snprintf(text, size, "%s (%s) filter %s rule %d redirect %s", verdicts[result->verdict],
-		 reasons[result->reason], result->filter < 0 ? "-" : policy->filters[result->filter].name, result->rule,
-		 result->redirect < 0 ? "-" : policy->devices[result->redirect]);
+	static const char *const states[] = { "established", "related", "new", "untracked", "invalid" };
+	const char *filter = result->filter == MODEL_IMPLICIT ? "implicit"
+			     : result->filter < 0             ? "-"
+							      : policy->filters[result->filter].name;
+
+	snprintf(text, size, "%s (%s) filter %s rule %d redirect %s%s%s", verdicts[result->verdict],
+		 reasons[result->reason], filter, result->rule,
+		 result->redirect < 0 ? "-" : policy->devices[result->redirect], result->ct < 0 ? "" : " ct ",
+		 result->ct < 0 ? "" : states[result->ct]);
 }

@@ -16,6 +16,7 @@
 
 #define MODEL_NONE      (-1) /* no filter, no rule, no device */
 #define MODEL_ELSEWHERE (-2) /* a device that the policy does not name */
+#define MODEL_IMPLICIT  (-3) /* a filter: that of a tracked device, in the direction for which the rules have none */
 
 struct model_frame {
 	enum policy_hook hook;
@@ -25,7 +26,9 @@ struct model_frame {
 	size_t wire_length; /* bytes of the frame, at least `length` */
 	int iif;            /* egress: number in policy.devices, MODEL_ELSEWHERE, or MODEL_NONE: made by this host */
 	uint32_t mark;
-	int64_t skuid; /* -1: no socket */
+	int64_t skuid;   /* -1: no socket */
+	uint64_t now_ns; /* never less than that of the packet before */
+	int ct;          /* enum policy_ct: said of the packet, and the flow table is left alone; MODEL_NONE: ask it */
 };
 
 struct model_result {
@@ -34,7 +37,17 @@ struct model_result {
 	int filter;   /* number in policy.filters, or MODEL_NONE */
 	int rule;     /* number in the filter's rules, or MODEL_NONE */
 	int redirect; /* number in policy.devices, or MODEL_NONE */
+	int ct;       /* enum policy_ct, or MODEL_NONE: its flow was not looked for. The programs do not tell. */
 };
+
+/* What packets leave behind for those after them: flows, and what limits have counted. */
+struct model_state {
+	struct model_flows *flows;
+	struct model_limits *limits;
+};
+
+struct model_state *model_state_new(const struct policy *policy); /* which must outlive it */
+void model_state_free(struct model_state *state);
 
 struct model_count {
 	uint64_t packets, bytes; /* bytes of whole frames */
@@ -53,7 +66,7 @@ struct model_counters *model_counters_new(const struct policy *policy);
 void model_counters_free(struct model_counters *counters);
 
 /* counters may be NULL. */
-struct model_result model_judge(const struct policy *policy, const struct model_frame *frame,
+struct model_result model_judge(const struct policy *policy, const struct model_frame *frame, struct model_state *state,
 				struct model_counters *counters);
 
 /* "drop (rule) by filter 0 rule 3" */

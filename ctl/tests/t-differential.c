@@ -26,7 +26,7 @@
 struct tally {
 	unsigned long passed, failed;
 	unsigned long packets, judged;
-	unsigned long reason[REASON_MAX], verdict[4];
+	unsigned long reason[REASON_MAX], verdict[POLICY_REJECT + 1];
 	unsigned int shown; /* differences of this policy */
 };
 
@@ -195,7 +195,7 @@ static struct meeting pick_meeting(struct trial *t, struct random *r)
 {
 	static const uint32_t marks[] = { 0, 0, 1, 2, 0x10, 0xff00, 0x80000001 };
 	static const int64_t uids[] = { -1, -1, 0, 1, 33, 1000, 65534 };
-	struct meeting m = { .mark = random_pick(r, marks), .skuid = random_pick(r, uids) };
+	struct meeting m = { .mark = random_pick(r, marks), .skuid = random_pick(r, uids), .ct = MODEL_NONE };
 
 	m.device = pick_device(t, r);
 	switch (random_below(r, 4)) {

@@ -64,7 +64,7 @@ static int find_device(const struct policy *policy, const char *name)
 static void try_frame(struct loaded *loaded, const struct guard *guard, const struct frame_row *row,
 		      const struct frame *frame)
 {
-	struct meeting meeting = { .skuid = -1 };
+	struct meeting meeting = { .skuid = -1, .ct = MODEL_NONE };
 
 	meeting.device = meeting.iif = find_device(loaded->policy, guard->device);
 	for (int hook = 0; hook < POLICY_HOOK_MAX; hook++) {
