@@ -409,6 +409,7 @@ static void try_words(struct random *r)
 	check(within == 10, "one bucket for all: %zu pass", within);
 
 	w.head->limit[1] = limit_of(1, SECOND, 1, 0);
+	w.head->limit[1].number = 2;
 	w.head->limit[1].n_words = LIMIT_WORDS;
 	for (size_t i = 0; i < LIMIT_WORDS; i++) {
 		w.head->limit[1].word[i] = i == LIMIT_WORDS - 1 ? KEY_SADDR0 : KEY_SPORT;
