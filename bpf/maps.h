@@ -115,7 +115,8 @@ struct {
 struct scratch {
 	__u32 key[KEY_MAX];
 	__u32 length;  /* bytes of the frame */
-	__u32 l3;      /* offset of the IP header, or of what else follows the tags */
+	__u32 ip;      /* offset of the IP header, or of what else follows the tags */
+	__u32 l3;      /* the same; once the IP header is parsed, of the transport header, if that is in the packet */
 	__u32 end;     /* offset behind the IP packet: padding does not count */
 	__u32 half;    /* generation & 1 */
 	__u32 filter;  /* number of the filter */
@@ -140,7 +141,6 @@ struct scratch {
 	__u32 n_found;
 	__u32 n_programs;
 	__u32 outside; /* 1: a number led outside the tables */
-	__u32 pad;
 	__u32 current;                /* the node that a program is at */
 	__u32 counter;                /* of the rule that decided, or COUNTER_NONE */
 	__u32 number;                 /* key of a lookup */
