@@ -134,8 +134,8 @@ enum node_op {
 	NODE_OP_MAX
 };
 
-#define AT_RESUME           1u
-#define COUNTER_NONE        0xffffffffu
+#define AT_RESUME    1u
+#define COUNTER_NONE 0xffffffffu
 
 /* The first counters of all: what no filter has for itself. */
 enum {
@@ -147,7 +147,7 @@ enum {
 	COUNTER_LIMITS_FULL,     /* packets that found no bucket for their key */
 	COUNTERS_RESERVED = 8
 };
-#define RULE_NONE           0xffffffffu
+#define RULE_NONE 0xffffffffu
 
 struct node {
 	__u8 op;   /* enum node_op */
@@ -258,10 +258,10 @@ static inline __attribute__((always_inline)) __u32 node_bucket(__u64 hash, __u32
 }
 
 /* What a reject answers: the kind in the low byte, then the codes of ICMP and ICMPv6 destination unreachable. */
-#define REJECT_RESET      1u /* a TCP reset; other packets get nothing */
-#define REJECT_ICMP       2u
-#define REJECT_CODE4      8 /* shifts */
-#define REJECT_CODE6      16
+#define REJECT_RESET       1u /* a TCP reset; other packets get nothing */
+#define REJECT_ICMP        2u
+#define REJECT_CODE4       8 /* shifts */
+#define REJECT_CODE6       16
 #define ANSWERS_PER_SECOND 1000u
 
 /* Rules that one packet may be compared with one by one, and eager rules that it may meet. */
@@ -576,9 +576,33 @@ struct flow {
 	__u32 ports;      /* origin's << 16 | other end's. ICMP: identifier << 16 | type of the request */
 	__u32 end[2];     /* TCP, per direction: sequence number behind the highest byte seen */
 	__u32 max_end[2]; /* and the highest one that the other end has allowed */
-	__u8 window[2];  /* the largest window that this side has offered is at most 1 << window */
-	__u8 scale[2];   /* shift of the side's windows; FLOW_NO_SCALE: it offered none */
+	__u8 window[2];   /* the largest window that this side has offered is at most 1 << window */
+	__u8 scale[2];    /* shift of the side's windows; FLOW_NO_SCALE: it offered none */
 };
+
+/* Which flow, as a packet says: source, destination. */
+struct flow_id {
+	__u32 addr[2][4];
+	__u32 ports; /* source << 16 | destination; of ICMP as in struct flow */
+	__u32 proto;
+	__u32 ipv6; /* FLOW_IPV6 or 0 */
+	__u32 pad;
+};
+
+/* The home line is hash >> 32, as far as the table goes. Does not know directions: what both ends hash to is added. */
+static inline __attribute__((always_inline)) __u64 flow_hash(const struct flow_id *id, __u64 seed)
+{
+	__u64 hash[2];
+
+	for (int i = 0; i < 2; i++) {
+		__u64 upper = (__u64)id->addr[i][0] << 32 | id->addr[i][1];
+		__u64 lower = (__u64)id->addr[i][2] << 32 | id->addr[i][3];
+		__u64 port = i ? id->ports & 0xffff : id->ports >> 16;
+
+		hash[i] = node_mix((node_fold(upper, lower) ^ seed) * 0x9e3779b97f4a7c15u + port);
+	}
+	return node_mix(hash[0] + hash[1] + id->proto * 0xc2b2ae3d27d4eb4fu);
+}
 
 enum flow_state {
 	FLOW_FREE,
@@ -635,7 +659,7 @@ struct limit {
 	__u8 flags;   /* LIMIT_* */
 	__u8 n_words;
 	__u16 pad;
-	__u8 word[LIMIT_WORDS];    /* enum key_word: what a key is; none: one bucket for all */
+	__u8 word[LIMIT_WORDS];     /* enum key_word: what a key is; none: one bucket for all */
 	__u32 mask[2][LIMIT_WORDS]; /* of IPv4 and others, of IPv6 */
 };
 
@@ -648,6 +672,12 @@ struct limit {
 struct bucket {
 	__u64 key; /* hash of the limit's number and the key's words, seeded; 0: never used */
 	__u64 paid;
+};
+
+#define BUCKETS_PER_LINE 4
+
+struct bucket_line {
+	struct bucket bucket[BUCKETS_PER_LINE];
 };
 
 /* Which index of a filter judges a packet. */
@@ -707,9 +737,9 @@ struct config {
 	__u32 ref_mask;  /* refs of a half - 1 */
 	__u32 nodes_off; /* byte offset of the nodes in a half */
 	__u32 refs_off;
-	__u32 trace; /* 1: this copy of the programs serves `explain` and tests: read and fill struct trace */
-	__u32 features;    /* FEATURE_*: what the rules need; the rest is left out of the programs when they are loaded */
-	__u32 flow_mask;   /* lines of the flow table - 1 */
+	__u32 trace;     /* 1: this copy of the programs serves `explain` and tests: read and fill struct trace */
+	__u32 features;  /* FEATURE_*: what the rules need; the rest is left out of the programs when they are loaded */
+	__u32 flow_mask; /* lines of the flow table - 1 */
 	__u32 bucket_mask; /* lines of the limits' buckets - 1 */
 	__u64 seed;        /* of the hashes of flows and buckets: not to be known by those who send packets */
 };
@@ -717,7 +747,6 @@ struct config {
 #define FEATURE_FLOWS   (1u << 0)
 #define FEATURE_LIMITS  (1u << 1)
 #define FEATURE_ANSWERS (1u << 2)
-
 
 /* The one word. Written by the command with one store through mmap; everything turns with it. */
 struct control {
@@ -793,6 +822,7 @@ _Static_assert(sizeof(struct tables_head) % 8 == 0, "what follows the head is al
 _Static_assert(sizeof(struct control) == 72, "control");
 _Static_assert(sizeof(struct flow) == 64, "flow");
 _Static_assert(sizeof(struct bucket) == 16, "bucket");
+_Static_assert(sizeof(struct bucket_line) == 64, "bucket_line");
 _Static_assert(sizeof(struct set_value) == 40, "set_value");
 _Static_assert((int)KEY_WORDS <= (int)KEY_MAX, "key words");
 _Static_assert(sizeof(struct event) % 8 == 0, "event");

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "events.h"
+#include "limit.h"
 #include "search.h"
 
 /* What became of a program. */
@@ -62,6 +63,11 @@ static __always_inline int classify_node(struct scratch *s, const void *half)
 	case NODE_LOG:
 		event_log(node->lo, node->hi);
 		s->current = node->yes;
+		return -1;
+	case NODE_LIMIT:
+		if (!(cfg.features & FEATURE_LIMITS) || node->lo >= LIMITS_MAX)
+			return classify_fail(s, REASON_TABLE);
+		s->current = limit_within(node->lo) ? node->yes : node->no;
 		return -1;
 	default:
 		return classify_fail(s, REASON_TABLE);

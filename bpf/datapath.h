@@ -29,6 +29,7 @@ static __always_inline void datapath_begin(struct hook_ctx *ctx, struct scratch 
 	s->redirect = 0;
 	s->l3 = 0;
 	s->end = 0;
+	s->flow_make = 0;
 	if (cfg.trace) {
 		s->ifindex = trace.ifindex;
 		s->length = trace.length;
@@ -116,8 +117,8 @@ static __always_inline enum verdict datapath(struct hook_ctx *ctx, const enum ho
 	parsed = hook_tag(ctx, s);
 	if (parsed == REASON_RULE)
 		parsed = packet_parse(ctx, s, binding->raw_ip);
-	filter_judge(s, t, filter, parsed);
-	filter_settle(s, filter);
+	filter_judge(ctx, s, t, filter, parsed);
+	filter_settle(s, t, filter);
 	*redirect = s->redirect;
 	return datapath_end(s, number);
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "classify.h"
+#include "flows.h"
 #include "packet.h"
 #include "sets.h"
 
@@ -20,8 +21,20 @@ static __always_inline const struct binding *filter_binding(const struct tables_
 	return b->ifindex == ifindex && ifindex ? b : NULL;
 }
 
+/* The packet's ct state joins the key. */
+static __always_inline void filter_track(struct hook_ctx *ctx, struct scratch *s, const struct filter_head *filter)
+{
+	if (!(cfg.features & FEATURE_FLOWS) || !(filter->flags & FILTER_TRACKS))
+		return;
+	if (cfg.trace && trace.ct < CT_MAX)
+		s->key[KEY_CT] = trace.ct;
+	else
+		HOOK_NAME(flow_track)(ctx);
+	s->key[KEY_CLASS] |= (s->key[KEY_CT] & 7) << CLASS_CT;
+}
+
 /* Leaves the outcome in s: verdict, reason, rule, redirect. `parsed` is what the parser said. */
-static __always_inline void filter_judge(struct scratch *s, const struct tables_head *t,
+static __always_inline void filter_judge(struct hook_ctx *ctx, struct scratch *s, const struct tables_head *t,
 					 const struct filter_head *filter, enum reason parsed)
 {
 	if (parsed != REASON_RULE) {
@@ -32,6 +45,7 @@ static __always_inline void filter_judge(struct scratch *s, const struct tables_
 		s->reason = REASON_FRAGMENT;
 		return;
 	}
+	filter_track(ctx, s, filter);
 	sets_find_all(s, t, filter);
 	if (s->done)
 		return;
@@ -41,7 +55,8 @@ static __always_inline void filter_judge(struct scratch *s, const struct tables_
 }
 
 /* The one place where a reason becomes a verdict and is counted. */
-static __always_inline void filter_settle(struct scratch *s, const struct filter_head *filter)
+static __always_inline void filter_settle(struct scratch *s, const struct tables_head *t,
+					  const struct filter_head *filter)
 {
 	__u32 reason = s->reason;
 
@@ -53,6 +68,12 @@ static __always_inline void filter_settle(struct scratch *s, const struct filter
 	} else {
 		s->verdict = reason_is_malformed(reason) ? filter->malformed : VERDICT_DROP;
 		s->rule = RULE_NONE;
+	}
+	if (cfg.features & FEATURE_FLOWS && s->flow_make &&
+	    (s->verdict == VERDICT_ACCEPT || s->verdict == VERDICT_REDIRECT) && !flow_make()) {
+		reason = REASON_FLOWS_FULL;
+		s->reason = reason;
+		s->verdict = t->flows.full;
 	}
 	counter_add(s, filter->counters + reason);
 }

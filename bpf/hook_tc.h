@@ -9,7 +9,8 @@
 #include "abi.h"
 
 #define HOOK_PICKED
-#define hook_ctx __sk_buff
+#define hook_ctx        __sk_buff
+#define HOOK_NAME(name) name##_tc /* of a global function that takes the packet */
 
 #include "cursor.h"
 #include "packet.h"

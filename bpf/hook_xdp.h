@@ -9,7 +9,8 @@
 #include "abi.h"
 
 #define HOOK_PICKED
-#define hook_ctx xdp_md
+#define hook_ctx        xdp_md
+#define HOOK_NAME(name) name##_xdp /* of a global function that takes the packet */
 
 #include "cursor.h"
 

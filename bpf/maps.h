@@ -101,11 +101,37 @@ struct {
 	__type(value, struct line);
 } lines __weak SEC(".maps");
 
+/*
+ * Flows (struct flow): shared by all instances that follow each other. Writer and reader: packets. The command
+ * lists them, and ends them by one store to `state`, through mmap. Full: filter_settle().
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, FLOW_BUCKET);
+	__type(key, __u32);
+	__type(value, struct flow);
+} flows __weak SEC(".maps");
+
+/*
+ * The buckets of limits: lines by the hash of a key, in pairs (limit.h). Writer: packets. Full: the packet is on the
+ * side that its limit says, and counted. A bucket that is idle is taken by the next key.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 64);
+	__type(key, __u32);
+	__type(value, struct bucket_line);
+} buckets __weak SEC(".maps");
+
 /* struct event. Writer: packets that meet a `log`. Reader: watch. Full: the event is lost and counted. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 256 * 1024);
 } events __weak SEC(".maps");
+
+#define HEADER_BYTES 72 /* an IPv4 header with all options, 8 bytes more, and these to whole words */
 
 /*
  * One packet's working memory, a CPU's own. In a map and not on the stack, so that the verifier forgets
@@ -115,7 +141,8 @@ struct {
 struct scratch {
 	__u32 key[KEY_MAX];
 	__u32 length;  /* bytes of the frame */
-	__u32 l3;      /* offset of the IP header, or of what else follows the tags */
+	__u32 ip;      /* offset of the IP header, or of what else follows the tags */
+	__u32 l3;      /* the same, and once the packet is parsed that of the transport header */
 	__u32 end;     /* offset behind the IP packet: padding does not count */
 	__u32 half;    /* generation & 1 */
 	__u32 filter;  /* number of the filter */
@@ -148,7 +175,21 @@ struct scratch {
 	__u32 programs[PROGRAMS_MAX]; /* rules whose programs must still say whether they match */
 	struct node_quad quad;        /* the IPv6 addresses again */
 	__u64 generation;
-	__u8 header[64]; /* a copy of a header that is not in the frame's linear part */
+	/* of the packet's flow (flows.h) */
+	struct flow_id id;
+	__u32 now;       /* ticks */
+	__u32 flow;      /* its line, or FLOW_NONE */
+	__u32 flow_home; /* the line where it would be */
+	__u32 flow_make; /* enum flow_state of the flow that the packet makes if it is accepted; 0: none */
+	__u32 reply;     /* 1: its source is not the flow's origin */
+	__u32 seq;       /* TCP, as in the header */
+	__u32 seq_end;   /* behind the segment */
+	__u32 ack;
+	__u32 window;      /* not scaled; ICMP: the identifier */
+	__u32 scale;       /* of a SYN, or FLOW_NO_SCALE */
+	__u32 flow_evicts; /* 1: the line that flow_pick() found has a flow */
+	__u32 n_header;    /* bytes of `header` that flow_read() left: options of a SYN, what an ICMP error quotes */
+	__u8 header[HEADER_BYTES]; /* a copy of a header that is not in the frame's linear part */
 };
 
 struct {
@@ -201,4 +242,14 @@ static __always_inline __u64 forget(const struct scratch *s, __u64 value, const 
 
 	asm volatile("%0 ^= %1" : "+r"(value) : "r"(nought));
 	return value & mask;
+}
+
+/* 1 where a < b, both below 1 << 63. Hidden from clang, which would make it a branch. */
+static __always_inline __u64 below(__u64 a, __u64 b)
+{
+	a -= b;
+	barrier_var(a);
+	a >>= 63;
+	barrier_var(a);
+	return a;
 }

@@ -345,6 +345,9 @@ static __always_inline bool packet_parse_usual(struct hook_ctx *ctx, struct scra
 	}
 	if (header < least || sizeof(*ip) + header > total || ETH_HLEN + total > s->length)
 		return false;
+	s->ip = ETH_HLEN;
+	s->l3 = ETH_HLEN + sizeof(*ip);
+	s->end = ETH_HLEN + total;
 	s->key[KEY_PRESENT] |= PRESENT_LINK | PRESENT_PORTS;
 	s->key[KEY_LENGTH] = s->length - ETH_HLEN;
 	s->key[KEY_ETYPE] = ETH_P_IP;
@@ -388,6 +391,7 @@ static __always_inline enum reason packet_parse_any(struct hook_ctx *ctx, struct
 		if (reason != REASON_RULE)
 			return reason;
 	}
+	s->ip = s->l3;
 	s->key[KEY_LENGTH] = s->length - s->l3;
 	if (s->key[KEY_ETYPE] == ETH_P_IP)
 		reason = packet_parse_ipv4(ctx, s);

@@ -25,16 +25,6 @@ static __always_inline __u64 search_ref(struct scratch *s, const void *half, __u
 	return *(const __u32 *)(half + cfg.refs_off + (number & cfg.ref_mask) * sizeof(__u32));
 }
 
-/* 1 where a < b, both below 1 << 63. Hidden from clang, which would make it a branch. */
-static __always_inline __u64 below(__u64 a, __u64 b)
-{
-	a -= b;
-	barrier_var(a);
-	a >>= 63;
-	barrier_var(a);
-	return a;
-}
-
 /* The reference in a bucket of two that has the tag, or 0; no tag is there twice. */
 static __always_inline __u64 search_bucket(struct scratch *s, const void *half, __u64 first, __u64 tag)
 {

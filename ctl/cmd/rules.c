@@ -141,10 +141,8 @@ bool reason_is_malformed(enum reason reason)
 const char *verdict_name(enum policy_verdict verdict)
 {
 	static const char *const names[] = {
-		[POLICY_NONE] = "none",
-		[POLICY_ACCEPT] = "accept",
-		[POLICY_DROP] = "drop",
-		[POLICY_REDIRECT] = "redirect",
+		[POLICY_NONE] = "none",         [POLICY_ACCEPT] = "accept", [POLICY_DROP] = "drop",
+		[POLICY_REDIRECT] = "redirect", [POLICY_REJECT] = "reject",
 	};
 
 	return names[verdict];

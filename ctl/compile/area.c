@@ -84,7 +84,8 @@ enum cut {
 	CUT_PROTO,
 	CUT_NEXTHDR,
 	CUT_FAMILY,
-	CUT_TCPFLAGS
+	CUT_TCPFLAGS,
+	CUT_CT
 };
 
 static bool full_masks(const struct place *place)
@@ -124,6 +125,8 @@ static enum cut cut_of(const struct place *place, enum family family)
 		return family == FAMILY_OTHER ? CUT_NONE : CUT_NEXTHDR;
 	case KEY_FAMILY:
 		return CUT_FAMILY;
+	case KEY_CT:
+		return CUT_CT;
 	default:
 		return CUT_NONE;
 	}
@@ -171,6 +174,27 @@ static int choices_add_range4(struct choices *choices, uint32_t lo, uint32_t hi)
 		if (r)
 			return r;
 		at += UINT64_C(1) << bits;
+	}
+	return 0;
+}
+
+#define CT_MASK 7u /* of the bits of a state */
+
+/* States lo ... hi as the fewest patterns of bits: `hi` of a choice is the mask. No state is behind CT_MAX. */
+static int choices_add_states(struct choices *choices, uint32_t lo, uint32_t hi)
+{
+	if (hi >= CT_MAX - 1)
+		hi = CT_MASK;
+	for (uint32_t at = lo; at <= hi;) {
+		uint32_t size = at ? at & -at : CT_MASK + 1;
+		int r;
+
+		while (at + size - 1 > hi)
+			size /= 2;
+		r = choices_add(choices, (struct choice){ .lo = at, .hi = CT_MASK & ~(size - 1) });
+		if (r)
+			return r;
+		at += size;
 	}
 	return 0;
 }
@@ -237,6 +261,9 @@ static int choices_of(struct choices *choices, bool *ret_settled, enum cut cut, 
 		case CUT_ICMP:
 			r = choices_add(choices, (struct choice){ .lo = lo[0], .hi = hi[0] | 0xff });
 			break;
+		case CUT_CT:
+			r = choices_add_states(choices, lo[0], hi[0]);
+			break;
 		case CUT_FAMILY:
 			if ((family == FAMILY_IPV4 && lo[0] <= 4 && hi[0] >= 4) ||
 			    (family == FAMILY_IPV6 && lo[0] <= 6 && hi[0] >= 6) ||
@@ -292,6 +319,8 @@ static bool cut_area(struct area *area, enum cut cut, const struct choice *choic
 				 choice->lo << CLASS_PROTO | 1u << CLASS_DIRECT);
 	case CUT_TCPFLAGS:
 		return cut_class(area, choice->hi << CLASS_TCPFLAGS, choice->lo << CLASS_TCPFLAGS);
+	case CUT_CT:
+		return cut_class(area, choice->hi << CLASS_CT, choice->lo << CLASS_CT);
 	default:
 		return true;
 	}

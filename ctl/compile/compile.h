@@ -41,7 +41,10 @@ struct image {
 	uint32_t *refs;
 	size_t n_refs;
 	uint32_t n_counters; /* one more than the highest number */
-	uint32_t *rule_of;   /* per node that compares: the rule's number in its filter */
+	uint32_t features;   /* FEATURE_*: what the programs must have */
+	uint32_t n_flows;    /* lines of the flow table, of the limits' buckets */
+	uint32_t n_buckets;
+	uint32_t *rule_of; /* per node that compares: the rule's number in its filter */
 	/* for `check` and `explain` */
 	size_t bytes;                      /* of head, nodes and refs */
 	uint32_t worst_steps[FILTERS_MAX]; /* longest path a packet of this filter can take */
@@ -51,7 +54,7 @@ struct image {
 int compile_policy(struct image **ret, const struct compile_input *input, struct diag *diag);
 void image_free(struct image *image);
 
-/* Numbers all counters from 1 (0 is COUNTER_EVENTS_LOST), for check, explain --rules and tests. */
+/* Numbers all counters from COUNTERS_RESERVED on, for check, explain --rules and tests. */
 int counter_plan_plain(struct counter_plan **ret, const struct policy *policy);
 void counter_plan_free(struct counter_plan *plan);
 /* For plans with history: every rule COUNTER_NONE, n behind the reserved numbers. NULL when memory ends. */

@@ -14,6 +14,7 @@ struct work {
 	struct box *boxes;
 	struct areas areas[FAMILY_MAX];
 	bool *settled[2]; /* per item of one rule: for this family, and for the one before */
+	uint32_t *limits; /* per item of one rule: the number of its limit */
 };
 
 static void work_clear(struct work *work)
@@ -24,6 +25,7 @@ static void work_clear(struct work *work)
 		free(work->areas[family].at);
 	free(work->settled[0]);
 	free(work->settled[1]);
+	free(work->limits);
 	free(work->pool);
 	free(work->meanings);
 	free(work->boxes);
@@ -43,7 +45,8 @@ static int work_begin(struct work *work, const struct filter *filter)
 	work->boxes = calloc(filter->n_rules + 1, sizeof(*work->boxes));
 	work->settled[0] = calloc(work->most_items + 1, sizeof(bool));
 	work->settled[1] = calloc(work->most_items + 1, sizeof(bool));
-	if (!work->pool || !work->meanings || !work->boxes || !work->settled[0] || !work->settled[1])
+	work->limits = calloc(work->most_items + 1, sizeof(*work->limits));
+	if (!work->limits || !work->pool || !work->meanings || !work->boxes || !work->settled[0] || !work->settled[1])
 		return -ENOMEM;
 	work->n_pool = items;
 	items = 0;
@@ -167,6 +170,17 @@ static int too_long(const struct lower_context *c, const struct rule *rule, uint
 	return -EINVAL;
 }
 
+static int add_limits(struct lower_context *c, struct work *work, const struct rule *rule)
+{
+	uint32_t ordinal = 0;
+
+	for (size_t i = 0; i < rule->n_items; i++)
+		if (rule->items[i].kind == ITEM_LIMIT &&
+		    limit_add(c, &rule->items[i].limit, rule->handle, ordinal++, &work->limits[i]))
+			return -EINVAL;
+	return 0;
+}
+
 /* Writes the comparisons of a rule; a program that is the same in two families is written once. */
 static int lower_areas(struct lower_context *c, struct work *work, size_t number)
 {
@@ -174,20 +188,23 @@ static int lower_areas(struct lower_context *c, struct work *work, size_t number
 	uint8_t flags = 0;
 	uint32_t more = 0;
 	bool written = false;
+	int r = add_limits(c, work, rule);
 
+	if (r)
+		return r;
 	for (int family = 0; family < FAMILY_MAX; family++) {
 		struct areas *areas = &work->areas[family];
 		bool *settled = work->settled[0], *before = work->settled[1];
 		size_t first = areas->n;
-		int r = areas_add_rule(areas, settled, rule, number, family, work->meanings[number],
-				       areas_most(c->filter));
+
+		r = areas_add_rule(areas, settled, rule, number, family, work->meanings[number], areas_most(c->filter));
 
 		if (r)
 			return r;
 		if (areas->n == first)
 			continue;
 		if (!written || memcmp(settled, before, rule->n_items * sizeof(*settled)))
-			lower_rule(c, number, work->meanings[number], settled, &flags, &more);
+			lower_rule(c, number, work->meanings[number], settled, work->limits, &flags, &more);
 		written = true;
 		memcpy(before, settled, rule->n_items * sizeof(*settled));
 		for (size_t i = first; i < areas->n; i++) {
@@ -289,6 +306,7 @@ int compile_filter(struct lower_context *c, struct image *image, struct diag *di
 	c->head->malformed = lower_verdict_of(filter->malformed);
 	c->head->fragments = lower_verdict_of(filter->fragments);
 	c->head->fallback = lower_verdict_of(filter->default_verdict);
+	c->head->flags = filter->tracks ? FILTER_TRACKS : 0;
 	c->head->fragments_judged = filter->fragments == POLICY_ACCEPT;
 	r = work_begin(&work, filter);
 	if (r == 0)

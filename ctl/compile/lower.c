@@ -129,12 +129,22 @@ static uint32_t lower_verdict(struct lower_context *c, size_t number)
 		return AT_RESUME;
 	if (rule->verdict == POLICY_REDIRECT)
 		node.yes = c->input->devices[rule->redirect].ifindex;
+	else if (rule->verdict == POLICY_REJECT)
+		node.yes = rule->reject.kind == REJECT_WITH_TCP_RESET
+				   ? REJECT_RESET
+				   : REJECT_ICMP | (uint32_t)rule->reject.code4 << REJECT_CODE4 |
+					     (uint32_t)rule->reject.code6 << REJECT_CODE6;
 	return program_add(c->program, node);
 }
 
-static uint32_t lower_statement(struct lower_context *c, const struct item *item, size_t number, uint32_t yes)
+static uint32_t lower_statement(struct lower_context *c, size_t number, size_t i, const uint32_t *limits, uint32_t yes)
 {
 	const struct counter_plan *counters = c->input->counters;
+	const struct item *item = &c->filter->rules[number].items[i];
+
+	if (item->kind == ITEM_LIMIT)
+		return program_add(c->program,
+				   (struct node){ .op = NODE_LIMIT, .yes = yes, .no = AT_RESUME, .lo = limits[i] });
 
 	if (item->kind == ITEM_COUNTER)
 		return program_add(c->program,
@@ -150,12 +160,12 @@ static uint32_t lower_statement(struct lower_context *c, const struct item *item
 					  .lo = item->log.prefix >= 0 ? (uint32_t)item->log.prefix : RULE_NONE });
 }
 
-/* Where the statements begin behind which no condition stands. */
+/* Where the statements begin behind which nothing can say no any more. */
 static size_t action_start(const struct rule *rule)
 {
 	size_t i = rule->n_items;
 
-	while (i > 0 && rule->items[i - 1].kind != ITEM_CONDITION)
+	while (i > 0 && rule->items[i - 1].kind != ITEM_CONDITION && rule->items[i - 1].kind != ITEM_LIMIT)
 		i--;
 	return i;
 }
@@ -169,6 +179,7 @@ size_t lower_conditions(const struct rule *rule)
 	return i;
 }
 
+/* A limit, too: it may say no, and takes note of those packets only that got there. */
 bool lower_is_eager(const struct rule *rule)
 {
 	return rule->verdict == POLICY_NONE || lower_conditions(rule) < action_start(rule);
@@ -181,12 +192,12 @@ static uint32_t lower_action(struct lower_context *c, size_t number)
 	uint32_t entry = lower_verdict(c, number);
 
 	for (size_t i = rule->n_items; i > action_start(rule); i--)
-		entry = lower_statement(c, &rule->items[i - 1], number, entry);
+		entry = lower_statement(c, number, i - 1, NULL, entry);
 	return entry;
 }
 
 void lower_rule(struct lower_context *c, size_t number, const struct meaning *meanings, const bool *settled,
-		uint8_t *ret_flags, uint32_t *ret_more)
+		const uint32_t *limits, uint8_t *ret_flags, uint32_t *ret_more)
 {
 	const struct rule *rule = &c->filter->rules[number];
 	bool eager = lower_is_eager(rule), all_settled = true, plain;
@@ -194,7 +205,8 @@ void lower_rule(struct lower_context *c, size_t number, const struct meaning *me
 
 	for (size_t i = 0; i < action_start(rule); i++)
 		all_settled = all_settled && settled[i];
-	plain = action_start(rule) == rule->n_items && rule->verdict != POLICY_REDIRECT;
+	plain = action_start(rule) == rule->n_items && rule->verdict != POLICY_REDIRECT &&
+		rule->verdict != POLICY_REJECT;
 	if (!eager && all_settled && plain) {
 		*ret_flags = lower_verdict_of(rule->verdict);
 		*ret_more = c->input->counters->rule[c->filter_number][number];
@@ -206,7 +218,7 @@ void lower_rule(struct lower_context *c, size_t number, const struct meaning *me
 		entry = program_add(c->program, (struct node){ .op = NODE_CANDIDATE, .yes = entry });
 	for (size_t i = action_start(rule); i-- > 0;) {
 		if (rule->items[i].kind != ITEM_CONDITION)
-			entry = lower_statement(c, &rule->items[i], number, entry);
+			entry = lower_statement(c, number, i, limits, entry);
 		else if (!settled[i])
 			entry = lower_condition(c->program, &meanings[i], entry);
 	}

@@ -50,7 +50,7 @@ struct counter_plan *counter_plan_new(const struct policy *policy)
 		plan->own[f] = plan->own[0] + at;
 		at += policy->filters[f].n_rules;
 	}
-	plan->n = COUNTER_EVENTS_LOST + 1;
+	plan->n = COUNTERS_RESERVED;
 	return plan;
 }
 

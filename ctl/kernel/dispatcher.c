@@ -81,6 +81,8 @@ int dispatcher_add(const struct instance *instance, uint32_t ifindex, bool gener
 {
 	struct shared_maps shared = { .events = instance->events,
 				      .lines = instance->lines,
+				      .flows = instance->flows,
+				      .buckets = instance->buckets,
 				      .control = instance->control,
 				      .tables = instance->tables,
 				      .manifest = instance->manifest,

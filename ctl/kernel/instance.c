@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,7 +23,7 @@ static void instance_none(struct instance *instance)
 {
 	memset(instance, 0, sizeof(*instance));
 	instance->control = instance->tables = instance->manifest = instance->counters = instance->counter_base = -1;
-	instance->lines = instance->events = -1;
+	instance->lines = instance->flows = instance->buckets = instance->events = -1;
 	for (int i = 0; i < SET_MAP_MAX; i++)
 		instance->set[i] = -1;
 	for (int i = 0; i < HOOK_MAX; i++)
@@ -30,7 +31,7 @@ static void instance_none(struct instance *instance)
 }
 
 /* The descriptors of an instance under the names they are pinned by. */
-#define FILES (7 + SET_MAP_MAX + HOOK_MAX)
+#define FILES (9 + SET_MAP_MAX + HOOK_MAX)
 struct file {
 	const char *name;
 	int *fd;
@@ -46,6 +47,8 @@ static void instance_files(struct instance *instance, struct file files[FILES])
 	files[n++] = (struct file){ "counters", &instance->counters };
 	files[n++] = (struct file){ "counter_base", &instance->counter_base };
 	files[n++] = (struct file){ "lines", &instance->lines };
+	files[n++] = (struct file){ "flows", &instance->flows };
+	files[n++] = (struct file){ "buckets", &instance->buckets };
 	files[n++] = (struct file){ "events", &instance->events };
 	for (int i = 0; i < SET_MAP_MAX; i++)
 		files[n++] = (struct file){ set_map_names[i], &instance->set[i] };
@@ -113,23 +116,38 @@ static int duplicate(int fd)
 	return fcntl(fd, F_DUPFD_CLOEXEC, 3);
 }
 
+/* What outlives an instance goes on in the next one: as it is where it has the same size. */
+static void share(struct shared_maps *shared, struct capacity *capacity, const struct instance *with)
+{
+	const struct capacity *have = &with->memory.capacity;
+
+	memcpy(shared->set, with->set, sizeof(shared->set));
+	shared->events = with->events;
+	capacity->seed = have->seed;
+	if (have->n_flows == capacity->n_flows)
+		shared->flows = with->flows;
+	if (have->n_buckets == capacity->n_buckets)
+		shared->buckets = with->buckets;
+}
+
 /*
  * Loads and pins an instance in ROOT/NUMBER-new, at generation 0. It counts for nothing until it is renamed.
  * With `shares`, it looks into the same sets and sends to the same ring buffer.
  */
-int instance_create(struct instance **ret, const char *root, unsigned int number, const struct capacity *capacity,
+int instance_create(struct instance **ret, const char *root, unsigned int number, const struct capacity *wanted,
 		    const struct instance *shares, struct diag *diag)
 {
 	struct shared_maps shared = shared_none;
+	struct capacity with_seed = *wanted, *capacity = &with_seed;
 	struct instance *instance;
 	struct weir_bpf *bpf;
 	char directory[512];
 	int r;
 
-	if (shares) {
-		memcpy(shared.set, shares->set, sizeof(shared.set));
-		shared.events = shares->events;
-	}
+	if (shares)
+		share(&shared, capacity, shares);
+	if (!capacity->seed && getrandom(&capacity->seed, sizeof(capacity->seed), 0) != sizeof(capacity->seed))
+		return diag_errno(diag, errno, "cannot draw a random number");
 	r = load_open(&bpf, capacity, 0, &shared, diag);
 	if (r)
 		return r;
@@ -146,6 +164,8 @@ int instance_create(struct instance **ret, const char *root, unsigned int number
 	instance->counters = duplicate(bpf_map__fd(bpf->maps.counters));
 	instance->counter_base = duplicate(bpf_map__fd(bpf->maps.counter_base));
 	instance->lines = duplicate(bpf_map__fd(bpf->maps.lines));
+	instance->flows = duplicate(bpf_map__fd(bpf->maps.flows));
+	instance->buckets = duplicate(bpf_map__fd(bpf->maps.buckets));
 	instance->events = duplicate(bpf_map__fd(bpf->maps.events));
 	instance->set[SET_WORD] = duplicate(bpf_map__fd(bpf->maps.set_word));
 	instance->set[SET_WORD_LPM] = duplicate(bpf_map__fd(bpf->maps.set_word_lpm));
@@ -167,6 +187,10 @@ int instance_create(struct instance **ret, const char *root, unsigned int number
 			.n_counters = capacity->n_counters,
 			.n_manifest = capacity->n_manifest,
 			.n_lines = capacity->n_lines,
+			.features = capacity->features,
+			.n_flows = capacity->n_flows,
+			.n_buckets = capacity->n_buckets,
+			.seed = capacity->seed,
 			.programs = load_programs_hash(),
 		};
 		snprintf(directory, sizeof(directory), "%s/%u-new", root, number);
@@ -209,8 +233,9 @@ int instance_open(struct instance **ret, const char *directory, unsigned int num
 			       directory, control.abi_version, WEIR_ABI_VERSION);
 		diag_hint(diag, "take it down with the version that loaded it, then apply again");
 	}
-	capacity = (struct capacity){ control.n_nodes, control.n_refs, control.n_counters, control.n_manifest,
-				      control.n_lines };
+	capacity = (struct capacity){ control.n_nodes,    control.n_refs,    control.n_counters,
+				      control.n_manifest, control.n_lines,   control.features,
+				      control.n_flows,    control.n_buckets, control.seed };
 	if (r == 0)
 		r = memory_map(&instance->memory, instance->control, instance->tables, instance->manifest,
 			       instance->lines, &capacity, diag);

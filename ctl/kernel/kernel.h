@@ -138,6 +138,12 @@ int root_set_count(struct weir_root *root, const struct set *set, size_t *ret, s
 int root_set_list(struct weir_root *root, const struct set *set, struct range **ret, struct set_value **values,
 		  size_t *ret_n, struct diag *diag);
 
+/* ---- flows ---- */
+/* left_ns: until it is gone. *end: set it to end the flow. Not 0: stop. */
+typedef int (*flow_handler)(void *context, const struct flow *flow, uint64_t left_ns, bool *end);
+/* Calls the handler for each flow of the running instance; what it returned last. */
+int root_flows(struct weir_root *root, flow_handler handler, void *context, struct diag *diag);
+
 /* ---- events: `log` statements ---- */
 typedef int (*event_handler)(void *context, const struct event *event);
 /* Calls the handler for each event until it returns non-zero or *stop is set. */

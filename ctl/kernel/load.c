@@ -17,6 +17,8 @@ const struct shared_maps shared_none = {
 	.set = { -1, -1, -1, -1, -1 },
 	.events = -1,
 	.lines = -1,
+	.flows = -1,
+	.buckets = -1,
 	.control = -1,
 	.tables = -1,
 	.manifest = -1,
@@ -81,13 +83,17 @@ struct capacity capacity_for(size_t n_nodes, size_t n_refs, size_t n_counters, s
 				  .n_refs = power_of_two(n_refs + n_refs / 4, 4096),
 				  .n_counters = power_of_two(n_counters + n_counters / 4, 1024),
 				  .n_manifest = power_of_two(n_manifest + n_manifest / 4, 65536),
-				  .n_lines = POOL_MIN };
+				  .n_lines = POOL_MIN,
+				  .n_flows = FLOWS_MIN,
+				  .n_buckets = BUCKETS_MIN };
 }
 
 bool capacity_holds(const struct capacity *have, const struct capacity *need)
 {
 	return have->n_nodes >= need->n_nodes && have->n_refs >= need->n_refs && have->n_counters >= need->n_counters &&
-	       have->n_manifest >= need->n_manifest && have->n_lines >= need->n_lines;
+	       have->n_manifest >= need->n_manifest && have->n_lines >= need->n_lines &&
+	       !(need->features & ~have->features) && have->n_flows >= need->n_flows &&
+	       have->n_buckets >= need->n_buckets;
 }
 
 struct half_layout half_layout(const struct capacity *c)
@@ -139,11 +145,17 @@ int load_open(struct weir_bpf **ret, const struct capacity *c, unsigned int flag
 	bpf->rodata->cfg.nodes_off = layout.nodes_off;
 	bpf->rodata->cfg.refs_off = layout.refs_off;
 	bpf->rodata->cfg.trace = flags & LOAD_TRACE ? 1 : 0;
+	bpf->rodata->cfg.features = c->features;
+	bpf->rodata->cfg.flow_mask = c->n_flows - 1;
+	bpf->rodata->cfg.bucket_mask = c->n_buckets - 1;
+	bpf->rodata->cfg.seed = c->seed;
 	r = bpf_map__set_value_size(bpf->maps.tables, layout.size) ?:
 	    bpf_map__set_value_size(bpf->maps.manifest, c->n_manifest) ?:
 	    bpf_map__set_max_entries(bpf->maps.counters, c->n_counters) ?:
 	    bpf_map__set_max_entries(bpf->maps.counter_base, c->n_counters) ?:
 	    bpf_map__set_max_entries(bpf->maps.lines, c->n_lines) ?:
+	    bpf_map__set_max_entries(bpf->maps.flows, c->n_flows) ?:
+	    bpf_map__set_max_entries(bpf->maps.buckets, c->n_buckets) ?:
 	    reuse(bpf->maps.set_word, shared->set[SET_WORD]) ?:
 	    reuse(bpf->maps.set_word_lpm, shared->set[SET_WORD_LPM]) ?:
 	    reuse(bpf->maps.set_quad, shared->set[SET_QUAD]) ?:
@@ -151,6 +163,8 @@ int load_open(struct weir_bpf **ret, const struct capacity *c, unsigned int flag
 	    reuse(bpf->maps.set_tuple, shared->set[SET_TUPLE]) ?:
 	    reuse(bpf->maps.events, shared->events) ?:
 	    reuse(bpf->maps.lines, shared->lines) ?:
+	    reuse(bpf->maps.flows, shared->flows) ?:
+	    reuse(bpf->maps.buckets, shared->buckets) ?:
 	    reuse(bpf->maps.control, shared->control) ?:
 	    reuse(bpf->maps.tables, shared->tables) ?:
 	    reuse(bpf->maps.manifest, shared->manifest) ?:

@@ -120,7 +120,8 @@ static struct known *known_rules(const struct running *running, size_t *ret_n)
 
 static void mark_running(struct numbering *n, const struct running *running, const struct known *known, size_t n_known)
 {
-	mark(n, COUNTER_EVENTS_LOST);
+	for (uint32_t i = 0; i < COUNTERS_RESERVED; i++)
+		mark(n, i);
 	for (size_t i = 0; i < n_known; i++) {
 		mark(n, known[i].rule);
 		mark(n, known[i].own);

@@ -186,11 +186,16 @@ static int grow_finish(struct weir_root *root, struct instance *to, struct diag 
 
 	if (r)
 		return diag_errno(diag, -r, "cannot list '%s/links'", root->path);
+	/* Twice: before any packet asks for them there, and what was made until the last program was replaced. */
+	if (from)
+		r = flows_carry(from, to, diag);
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = attach_move(root, &pins[i], to, diag);
 	free(pins);
 	if (r == 0)
 		r = wait_for_packets(diag);
+	if (r == 0 && from)
+		r = flows_carry(from, to, diag);
 	if (r == 0 && from)
 		r = carry_counters(from, to, diag);
 	if (r == 0)

@@ -8,7 +8,7 @@
 struct instance {
 	unsigned int number;
 	struct memory memory;
-	int control, tables, manifest, counters, counter_base, lines, events;
+	int control, tables, manifest, counters, counter_base, lines, flows, buckets, events;
 	int set[SET_MAP_MAX];
 	int program[HOOK_MAX];
 };
@@ -42,6 +42,9 @@ int set_fits(const struct set *set, const struct set_image *image, struct diag *
 /* counters.c: fd is the counters map (a per-CPU array), or for counters_clear() also the array of bases */
 int counters_sum(int fd, uint32_t first, uint32_t n, struct counter *ret);
 int counters_clear(int fd, const uint32_t *numbers, size_t n);
+
+/* flows.c: the flows of `from` that `to` has not yet, into its table. Both may be in use. */
+int flows_carry(const struct instance *from, const struct instance *to, struct diag *diag);
 
 /* wait.c: returns when every packet that could still read the old half is through */
 int wait_for_packets(struct diag *diag);

@@ -214,12 +214,35 @@ static int runner_load_sets(struct runner *runner, const struct policy *policy, 
 	return r;
 }
 
+#define RUNNER_FLOWS 4096u /* lines: a private copy sees few flows */
+
+/* The same programs with what this image needs; what they learned is forgotten. */
+static int runner_extend(struct runner *runner, const struct image *image, struct diag *diag)
+{
+	struct capacity larger = runner->capacity;
+
+	larger.features |= image->features;
+	if (image->n_flows > larger.n_flows)
+		larger.n_flows = image->n_flows < RUNNER_FLOWS ? image->n_flows : RUNNER_FLOWS;
+	if (image->n_buckets > larger.n_buckets)
+		larger.n_buckets = image->n_buckets < RUNNER_FLOWS ? image->n_buckets : RUNNER_FLOWS;
+	if (larger.features == runner->capacity.features && larger.n_flows == runner->capacity.n_flows &&
+	    larger.n_buckets == runner->capacity.n_buckets)
+		return 0;
+	return runner_make(runner, &larger, &shared_none, diag);
+}
+
 int runner_load(struct runner *runner, const struct policy *policy, const struct device_env *devices,
 		const struct image *image, struct diag *diag)
 {
 	uint32_t counters = image->n_counters, half, *rule_of;
 	int r = 0;
 
+	if (image->features & ~runner->capacity.features || image->n_flows > runner->capacity.n_flows ||
+	    image->n_buckets > runner->capacity.n_buckets)
+		r = runner_extend(runner, image, diag);
+	if (r)
+		return r;
 	if (image->n_nodes > runner->memory.capacity.n_nodes || image->n_refs > runner->memory.capacity.n_refs ||
 	    counters > runner->memory.capacity.n_counters)
 		return -E2BIG;

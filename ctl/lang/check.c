@@ -77,10 +77,12 @@ static void check_set_type(struct lang *l, const struct condition *c, const stru
 	}
 }
 
-static void check_condition(struct lang *l, const struct filter *filter, struct condition *c)
+/* Fields that are not known where the filter stands. */
+static void check_fields(struct lang *l, const struct filter *filter, const enum field *fields, size_t n,
+			 struct location loc)
 {
-	for (size_t i = 0; i < c->n_fields; i++) {
-		const struct field_info *info = &field_info[c->field[i]];
+	for (size_t i = 0; i < n; i++) {
+		const struct field_info *info = &field_info[fields[i]];
 		char hooks = info->hooks;
 		bool ok = hooks == 'A' || (hooks == 'E' && filter->hook == POLICY_TC_EGRESS) ||
 			  (hooks == 'I' && filter->hook != POLICY_TC_EGRESS) ||
@@ -88,13 +90,19 @@ static void check_condition(struct lang *l, const struct filter *filter, struct 
 
 		if (ok)
 			continue;
-		diag_error(l->diag, c->loc, "'%s' cannot be known on 'hook %s'", info->words, hook_words(filter));
+		diag_error(l->diag, loc, "'%s' cannot be known on 'hook %s'", info->words, hook_words(filter));
 		diag_hint(l->diag, "it exists on %s",
 			  hooks == 'E'   ? "'hook egress'"
 			  : hooks == 'T' ? "'hook ingress tc' and 'hook egress'"
 					 : "'hook ingress'");
 		diag_other(l->diag, filter->loc);
 	}
+}
+
+static void check_condition(struct lang *l, const struct filter *filter, struct condition *c)
+{
+	if (!c->implied) /* else the limit that it is for says it */
+		check_fields(l, filter, c->field, c->n_fields, c->loc);
 	if (c->set) {
 		const struct set_use *use = (const void *)c->set;
 		const struct set_entry *entry = use->entry;
@@ -108,6 +116,19 @@ static void check_condition(struct lang *l, const struct filter *filter, struct 
 		l->policy->sets[entry->set.number].used = true;
 		c->set = &l->policy->sets[entry->set.number];
 	}
+}
+
+static void check_rule(struct lang *l, const struct filter *filter, struct rule *rule)
+{
+	for (size_t i = 0; i < rule->n_items; i++) {
+		struct item *item = &rule->items[i];
+
+		if (item->kind == ITEM_CONDITION)
+			check_condition(l, filter, &item->condition);
+		else if (item->kind == ITEM_LIMIT)
+			check_fields(l, filter, item->limit.field, item->limit.n_fields, item->limit.loc);
+	}
+	contradict_rule(l, rule);
 }
 
 /* ---- filters ---- */
@@ -261,19 +282,14 @@ void lang_check(struct lang *l)
 
 		check_stated(l, filter, &l->filter_entries[i]);
 		check_devices(l, &bindings, filter, &n_places, places);
-		for (size_t r = 0; r < filter->n_rules; r++) {
-			struct rule *rule = &filter->rules[r];
-
-			for (size_t item = 0; item < rule->n_items; item++)
-				if (rule->items[item].kind == ITEM_CONDITION)
-					check_condition(l, filter, &rule->items[item].condition);
-			contradict_rule(l, rule);
-		}
+		for (size_t r = 0; r < filter->n_rules; r++)
+			check_rule(l, filter, &filter->rules[r]);
 	}
 	for (size_t i = 0; i < policy->n_tests; i++)
 		check_test(l, &policy->tests[i], &l->test_entries[i]);
 	if (l->diag->n_errors > l->errors_before)
 		return;
+	lang_track(l);
 	for (size_t i = 0; i < policy->n_filters; i++)
 		make_handles(l, &policy->filters[i]);
 }

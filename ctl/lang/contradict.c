@@ -98,6 +98,9 @@ static void values_need(const struct condition *c, unsigned int *family, unsigne
 		case FIELD_META_NFPROTO:
 			families |= r->lo.w[0] == 4 ? KIND_V4 : r->lo.w[0] == 6 ? KIND_V6 : 0;
 			break;
+		case FIELD_CT_STATE: /* what is not IP is untracked */
+			families |= r->lo.w[0] == POLICY_CT_UNTRACKED ? KIND_ANY_FAMILY : KIND_V4 | KIND_V6;
+			break;
 		case FIELD_ETHER_TYPE:
 			if (value_compare(&r->lo, &r->hi))
 				return;

@@ -71,6 +71,7 @@ static const struct spelling spellings[] = {
 	{ { "meta", "length" }, FIELD_META_LENGTH },
 	{ { "meta", "mark" }, FIELD_META_MARK },
 	{ { "meta", "skuid" }, FIELD_META_SKUID },
+	{ { "ct", "state" }, FIELD_CT_STATE },
 	{ { "iif" }, FIELD_IIF },
 	{ { "oif" }, FIELD_OIF },
 	{ { "device" }, FIELD_DEVICE },

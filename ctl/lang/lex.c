@@ -118,7 +118,7 @@ static void lex_name(struct lexer *lex, struct token *token, enum token_kind kin
 
 static void lex_word(struct lexer *lex, struct token *token)
 {
-	const char *start = lex->pos, *p = start;
+	const char *start = lex->pos, *p = start, *slash;
 
 	if (*p == '/') { /* as in `syn /syn,ack`: never part of what follows */
 		token->kind = T_SLASH;
@@ -127,6 +127,8 @@ static void lex_word(struct lexer *lex, struct token *token)
 	}
 	while (p < lex->end && classes[(unsigned char)*p] & W)
 		p++;
+	if (lex->slash_ends && (slash = memchr(start, '/', (size_t)(p - start))) != NULL)
+		p = slash;
 	lex->pos = p;
 	token->kind = T_WORD;
 	if (p - start == 1 && *start == '.')

@@ -49,6 +49,7 @@ struct lexer {
 	const char *line_start;
 	uint32_t line;
 	uint16_t file;
+	bool slash_ends; /* a word: `10/second` is three tokens */
 };
 
 void lex_start(struct lexer *lex, uint16_t file, const char *text, size_t length);

@@ -317,7 +317,7 @@ static bool parse_include(struct parser *p)
 
 static bool unknown_block(struct parser *p)
 {
-	static const char *const blocks[] = { "include", "define", "set", "filter", "test" };
+	static const char *const blocks[] = { "include", "define", "set", "flows", "filter", "test" };
 	struct suggestion s;
 
 	if (parser_unsupported(p)) {
@@ -325,7 +325,7 @@ static bool unknown_block(struct parser *p)
 		return true;
 	}
 	if (p->tok.kind != T_WORD)
-		return parser_expected(p, "'include', 'define', 'set', 'filter' or 'test'");
+		return parser_expected(p, "'include', 'define', 'set', 'flows', 'filter' or 'test'");
 	diag_error(p->l->diag, p->tok.loc, "'%.*s' does not start a block",
 		   (int)(p->tok.length < 64 ? p->tok.length : 64), p->tok.text);
 	suggest_start(&s, p->tok.text, p->tok.length);
@@ -336,7 +336,7 @@ static bool unknown_block(struct parser *p)
 	else if (words_reserved(p->tok.text, p->tok.length))
 		diag_hint(p->l->diag, "rules stand in 'filter NAME { ... }'");
 	else
-		diag_hint(p->l->diag, "expected include, define, set, filter or test");
+		diag_hint(p->l->diag, "expected include, define, set, flows, filter or test");
 	skip_block(p);
 	return true;
 }
@@ -356,6 +356,8 @@ static void parse_block(struct parser *p)
 		done = parse_filter(p);
 	else if (token_is(&p->tok, "test"))
 		done = parse_test(p);
+	else if (token_is(&p->tok, "flows"))
+		done = parse_flows(p);
 	else
 		done = unknown_block(p);
 	if (done && !p->unclosed && !parser_at_end_of_statement(p))

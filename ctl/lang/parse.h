@@ -37,6 +37,8 @@ struct location parser_span(const struct parser *p, struct location start);
 /* To behind the end of this statement, or in front of the } that ends the block. */
 void parser_skip_statement(struct parser *p);
 void parser_skip_line(struct parser *p);
+/* Behind an error in a list: to behind its }. Returns false. */
+bool parser_skip_list(struct parser *p, struct location open);
 void parser_skip_newlines(struct parser *p);
 /* Reports a word of nft's that weir does not have at the next token; false: it is none of those. */
 bool parser_unsupported(struct parser *p);
@@ -52,9 +54,14 @@ bool parse_define(struct parser *p);
 bool parse_set(struct parser *p);
 bool parse_filter(struct parser *p);
 bool parse_test(struct parser *p);
+bool parse_flows(struct parser *p);
 /* One rule; items, verdict and so on into *ret. */
 bool parse_rule(struct parser *p, struct rule *ret);
 bool parse_condition(struct parser *p, struct condition *ret);
+bool parse_field(struct parser *p, enum field *ret);
+/* From the words `limit` and `reject` on. */
+bool parse_limit(struct parser *p, struct limit_rate *ret);
+bool parse_reject(struct parser *p, struct reject *ret);
 /* A device's name, as a word, a text or a define. */
 bool parse_device(struct parser *p, unsigned int *ret, struct location *ret_loc);
 /* A path relative to the file being read. */

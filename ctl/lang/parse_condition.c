@@ -32,23 +32,25 @@ static void unknown_field(struct parser *p, const struct field_word *words, stru
 	suggest_start(&s, words[at].text, words[at].length);
 	field_suggest(&s, words, at + 1);
 	if (!at) {
-		static const char *const others[] = { "counter",   "log",       "accept",  "drop",   "redirect",
-						      "continue",  "comment",   "hook",    "device", "default",
-						      "malformed", "fragments", "counters" };
+		static const char *const others[] = { "counter", "log",      "limit",     "accept",    "drop",
+						      "reject",  "redirect", "continue",  "comment",   "hook",
+						      "device",  "default",  "malformed", "fragments", "counters" };
 
 		for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
 			suggest_offer(&s, others[i]);
 	}
 	field_list_seconds(words[0].text, words[0].length, seconds, sizeof(seconds));
-	if (suggest_best(&s))
+	if (at && word_is(words[0].text, words[0].length, "ct"))
+		diag_hint(diag, "of nft's ct fields there is 'ct state' only");
+	else if (suggest_best(&s))
 		diag_hint(diag, "did you mean '%s'?", suggest_best(&s));
 	else if (at)
 		diag_hint(diag, "expected %s", seconds);
 	else
-		diag_hint(diag, "expected a match such as 'ip saddr', 'counter', 'log' or a verdict");
+		diag_hint(diag, "expected a match such as 'ip saddr', 'counter', 'log', 'limit' or a verdict");
 }
 
-static bool parse_field(struct parser *p, enum field *ret)
+bool parse_field(struct parser *p, enum field *ret)
 {
 	struct token tokens[FIELD_WORDS];
 	struct field_word words[FIELD_WORDS];
@@ -123,7 +125,28 @@ static void convert(struct parser *p, struct condition *c, const struct raw_list
 static bool is_statement_word(const struct token *token)
 {
 	return token_is(token, "accept") || token_is(token, "drop") || token_is(token, "counter") ||
-	       token_is(token, "log") || token_is(token, "redirect") || token_is(token, "continue");
+	       token_is(token, "log") || token_is(token, "redirect") || token_is(token, "continue") ||
+	       token_is(token, "reject") || token_is(token, "limit");
+}
+
+static bool has_type(const struct condition *c, enum value_type type)
+{
+	for (size_t i = 0; i < c->n_fields; i++)
+		if (field_info[c->field[i]].type == type)
+			return true;
+	return false;
+}
+
+/* Values to scratch. A list of states may stand without braces, as in nft: `ct state established,related`. */
+static bool parse_operand(struct parser *p, const struct condition *c)
+{
+	bool bare = c->n_fields == 1 && has_type(c, TYPE_CTSTATE) && p->tok.kind != T_OPEN;
+
+	do {
+		if (!parse_raw_values(p, &p->scratch))
+			return false;
+	} while (bare && parser_accept(p, T_COMMA));
+	return true;
 }
 
 static bool parse_values(struct parser *p, struct condition *c)
@@ -134,6 +157,10 @@ static bool parse_values(struct parser *p, struct condition *c)
 	enum token_kind before = p->tok.kind;
 	uint32_t unused;
 
+	if (p->tok.kind == T_SET && has_type(c, TYPE_CTSTATE)) {
+		diag_error(p->l->diag, loc, "a ct state cannot be looked up in a set");
+		return false;
+	}
 	if (p->tok.kind == T_SET) {
 		struct set_use *use = arena_alloc(p->l->arena, sizeof(*use));
 
@@ -149,7 +176,7 @@ static bool parse_values(struct parser *p, struct condition *c)
 	if (before != T_WORD && before != T_STRING && before != T_DEFINE && before != T_OPEN)
 		return parser_expected(p, c->n_fields == 1 ? "a value, a list in braces or a @set"
 							   : "a list in braces or a @set");
-	if (!parse_raw_values(p, &p->scratch)) {
+	if (!parse_operand(p, c)) {
 		p->scratch.n = start;
 		return false;
 	}
@@ -345,7 +372,8 @@ static bool parse_masked(struct parser *p, struct condition *c)
 	struct range mask = { 0 };
 
 	if (c->n_fields != 1 || field_info[c->field[0]].type == TYPE_IFACE ||
-	    field_info[c->field[0]].type == TYPE_BOOL || field_info[c->field[0]].type == TYPE_NFPROTO) {
+	    field_info[c->field[0]].type == TYPE_BOOL || field_info[c->field[0]].type == TYPE_NFPROTO ||
+	    field_info[c->field[0]].type == TYPE_CTSTATE) {
 		diag_error(p->l->diag, loc, "'&' needs one numeric field or address in front of it");
 		return false;
 	}
@@ -409,7 +437,8 @@ static bool parse_relation(struct parser *p, struct condition *c, enum token_kin
 	uint32_t most;
 
 	if (c->n_fields != 1 || info->bits > 32 || info->type == TYPE_TCPFLAGS || info->type == TYPE_IFACE ||
-	    info->type == TYPE_BOOL || info->type == TYPE_NFPROTO || info->type == TYPE_ADDR) {
+	    info->type == TYPE_BOOL || info->type == TYPE_NFPROTO || info->type == TYPE_CTSTATE ||
+	    info->type == TYPE_ADDR) {
 		diag_error(p->l->diag, p->last.loc, "'<' and '>' compare numbers only");
 		return false;
 	}

@@ -68,6 +68,20 @@ static bool parse_log(struct parser *p, struct rule *rule)
 	return true;
 }
 
+static bool parse_limit_item(struct parser *p, struct rule *rule)
+{
+	struct limit_rate limit = { 0 };
+	struct condition condition;
+
+	if (!parse_limit(p, &limit))
+		return false;
+	for (size_t i = 0; i < limit.n_fields; i++)
+		if (imply_key_field(p->l, p->items, rule->n_items, &limit, i, &condition))
+			item_push(p, rule, ITEM_CONDITION)->condition = condition;
+	item_push(p, rule, ITEM_LIMIT)->limit = limit;
+	return true;
+}
+
 struct rule_state {
 	struct location verdict; /* file 0: none yet */
 	struct location comment;
@@ -83,6 +97,11 @@ static bool parse_verdict(struct parser *p, struct rule *rule, struct rule_state
 		rule->verdict = POLICY_DROP;
 	} else if (parser_accept_word(p, "continue")) {
 		rule->verdict = POLICY_NONE;
+	} else if (token_is(&p->tok, "reject")) {
+		if (!parse_reject(p, &rule->reject))
+			return false;
+		rule->verdict = POLICY_REJECT;
+		loc = parser_span(p, loc);
 	} else {
 		bool fwd = token_is(&p->tok, "fwd");
 
@@ -100,7 +119,7 @@ static bool parse_verdict(struct parser *p, struct rule *rule, struct rule_state
 static bool is_verdict(const struct token *token)
 {
 	return token_is(token, "accept") || token_is(token, "drop") || token_is(token, "continue") ||
-	       token_is(token, "redirect") || token_is(token, "fwd");
+	       token_is(token, "reject") || token_is(token, "redirect") || token_is(token, "fwd");
 }
 
 static bool parse_comment(struct parser *p, struct rule *rule, struct rule_state *state)
@@ -138,12 +157,29 @@ static bool parse_item(struct parser *p, struct rule *rule, struct rule_state *s
 		return parse_counter(p, rule);
 	if (token_is(&p->tok, "log"))
 		return parse_log(p, rule);
+	if (token_is(&p->tok, "limit"))
+		return parse_limit_item(p, rule);
 	if (p->tok.kind != T_WORD)
-		return parser_expected(p, "a match, 'counter', 'log' or a verdict");
+		return parser_expected(p, "a match, 'counter', 'log', 'limit' or a verdict");
 	if (!parse_condition(p, &condition))
 		return false;
 	item_push(p, rule, ITEM_CONDITION)->condition = condition;
 	return true;
+}
+
+/* In front of everything else, as in nft: a counter does not see the packets that the reject is not for. */
+static void add_implied(struct parser *p, struct rule *rule, struct location loc)
+{
+	struct condition condition;
+	size_t n = 0;
+
+	while (n < rule->n_items && p->items[n].kind == ITEM_CONDITION)
+		n++;
+	if (!imply_reject(p->l, p->items, n, rule, loc, &condition))
+		return;
+	item_push(p, rule, ITEM_CONDITION);
+	memmove(p->items + 1, p->items, (rule->n_items - 1) * sizeof(*p->items));
+	p->items[0] = (struct item){ .kind = ITEM_CONDITION, .condition = condition };
 }
 
 bool parse_rule(struct parser *p, struct rule *ret)
@@ -158,12 +194,14 @@ bool parse_rule(struct parser *p, struct rule *ret)
 			return false;
 	rule.loc = parser_span(p, rule.loc);
 	for (size_t i = 0; i < rule.n_items; i++)
-		acts |= p->items[i].kind != ITEM_CONDITION;
+		acts |= p->items[i].kind == ITEM_COUNTER || p->items[i].kind == ITEM_LOG;
 	if (!acts && !state.verdict.file && p->l->diag->n_errors == errors) {
 		diag_error(p->l->diag, rule.loc, "this rule does nothing");
-		diag_hint(p->l->diag, "expected accept, drop, redirect, counter or log");
+		diag_hint(p->l->diag, "expected accept, drop, reject, redirect, counter or log");
 		return true;
 	}
+	if (rule.verdict == POLICY_REJECT)
+		add_implied(p, &rule, state.verdict);
 	rule.items = arena_copy(p->l->arena, p->items, rule.n_items * sizeof(*rule.items));
 	*ret = rule;
 	return true;
@@ -276,7 +314,10 @@ static bool parse_accept_or_drop(struct parser *p, struct location *there, enum 
 		diag_hint(p->l->diag, "expected 'accept' or 'drop'");
 		return false;
 	}
-	return parser_expected(p, "'accept' or 'drop'");
+	parser_expected(p, "'accept' or 'drop'");
+	if (!strcmp(what, "default") && token_is(&p->tok, "reject"))
+		diag_hint(p->l->diag, "a last rule can say it: reject");
+	return false;
 }
 
 static bool parse_counters(struct parser *p, struct filter *filter, struct filter_entry *entry)
@@ -318,9 +359,12 @@ static bool is_block_start(const struct parser *p)
 	struct lexer ahead = p->lex;
 	struct token name, open;
 
-	if (!token_is(&p->tok, "filter") && !token_is(&p->tok, "set") && !token_is(&p->tok, "test"))
+	if (!token_is(&p->tok, "filter") && !token_is(&p->tok, "set") && !token_is(&p->tok, "test") &&
+	    !token_is(&p->tok, "flows"))
 		return false;
 	lex_next(&ahead, &name);
+	if (token_is(&p->tok, "flows"))
+		return name.kind == T_OPEN;
 	lex_next(&ahead, &open);
 	return (name.kind == T_WORD || name.kind == T_STRING) && open.kind == T_OPEN;
 }

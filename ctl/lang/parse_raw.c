@@ -188,11 +188,8 @@ bool parse_raw_element(struct parser *p, struct raw_list *list)
 	}
 }
 
-/*
- * Behind an error in a list: to behind its }. A list that does not go on behind this line has lost its }, and
- * the next one belongs to something else.
- */
-static bool skip_list(struct parser *p, struct location open)
+/* A list that does not go on behind this line has lost its }, and the next one belongs to something else. */
+bool parser_skip_list(struct parser *p, struct location open)
 {
 	size_t depth = 0;
 
@@ -224,13 +221,13 @@ bool parse_raw_list(struct parser *p, struct raw_list *list, struct location ope
 			return false;
 		}
 		if (!parse_raw_element(p, list))
-			return skip_list(p, open);
+			return parser_skip_list(p, open);
 		parser_skip_newlines(p);
 		if (p->tok.kind == T_COMMA) {
 			parser_next(p);
 		} else if (p->tok.kind != T_CLOSE && p->tok.kind != T_END) {
 			parser_expected(p, "',' or '}'");
-			return skip_list(p, open);
+			return parser_skip_list(p, open);
 		}
 	}
 }

@@ -30,6 +30,11 @@ static bool parse_type(struct parser *p, struct set_entry *entry)
 			diag_error(p->l->diag, p->tok.loc, "a concatenation has at most %d parts", CONCAT_MAX);
 			return false;
 		}
+		if (token_is(&p->tok, "ctstate") || token_is(&p->tok, "ct_state")) {
+			diag_error(p->l->diag, p->tok.loc, "a set cannot hold states of flows");
+			diag_hint(p->l->diag, "a rule names them: ct state { established, related }");
+			return false;
+		}
 		if (p->tok.kind != T_WORD || !words_type(p->tok.text, p->tok.length, &set->type[set->n_types])) {
 			parser_expected(p,
 					"a type: addr, mac, port, proto, etype, icmp, icmpv6, dscp, iface, user, mark, "

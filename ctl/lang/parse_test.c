@@ -205,8 +205,8 @@ static bool parse_packet_flags(struct parser *p, struct test_packet *packet)
 /* One option behind the kind of packet. */
 static bool parse_option(struct parser *p, struct test_packet *packet)
 {
-	static const char *const words[] = { "flags", "code", "ttl",      "dscp", "length", "vlan",
-					     "smac",  "dmac", "frag-off", "mark", "skuid",  "iif" };
+	static const char *const words[] = { "flags", "code",     "ttl",  "dscp",  "length", "vlan", "smac",
+					     "dmac",  "frag-off", "mark", "skuid", "iif",    "ct" };
 	struct lang *l = p->l;
 	struct location loc = p->tok.loc;
 	struct suggestion s;
@@ -281,6 +281,13 @@ static bool parse_option(struct parser *p, struct test_packet *packet)
 		packet->iif = (int)device;
 		return true;
 	}
+	if (parser_accept_word(p, "ct")) {
+		parser_accept_word(p, "state");
+		if (!parse_named(p, TYPE_CTSTATE, &number))
+			return false;
+		packet->ct = (int)number;
+		return true;
+	}
 	if (p->tok.kind != T_WORD)
 		return parser_expected(p, "an option of the packet or the end of the line");
 	diag_error(l->diag, loc, "'%.*s' is not an option of a packet", (int)(p->tok.length < 64 ? p->tok.length : 64),
@@ -291,15 +298,16 @@ static bool parse_option(struct parser *p, struct test_packet *packet)
 	if (suggest_best(&s))
 		diag_hint(l->diag, "did you mean '%s'?", suggest_best(&s));
 	else
-		diag_hint(l->diag,
-			  "expected flags, code, ttl, dscp, length, vlan, smac, dmac, frag-off, mark, skuid or iif");
+		diag_hint(
+			l->diag,
+			"expected flags, code, ttl, dscp, length, vlan, smac, dmac, frag-off, mark, skuid, iif or ct");
 	return false;
 }
 
 static bool parse_packet(struct parser *p, struct test *test, struct test_entry *entry)
 {
 	struct test_packet packet = {
-		.tcp_flags = 0x02, .vlan = -1, .vlan_inner = -1, .ttl = 64, .skuid = -1, .iif = -1
+		.tcp_flags = 0x02, .vlan = -1, .vlan_inner = -1, .ttl = 64, .skuid = -1, .iif = -1, .ct = -1
 	};
 	struct location loc = p->tok.loc;
 
@@ -355,10 +363,12 @@ static bool parse_expect(struct parser *p, struct test *test, struct test_entry 
 		test->verdict = POLICY_DROP;
 	} else if (parser_accept_word(p, "redirect")) {
 		test->verdict = POLICY_REDIRECT;
+	} else if (parser_accept_word(p, "reject")) {
+		test->verdict = POLICY_REJECT;
 	} else if (parser_unsupported(p)) {
 		return false;
 	} else {
-		return parser_expected(p, "accept, drop or redirect behind 'expect'");
+		return parser_expected(p, "accept, drop, reject or redirect behind 'expect'");
 	}
 	if (parser_accept_word(p, "by")) {
 		const char *what = "FILTER:LINE, FILE.rules:LINE, 'default' or a reason behind 'by'";

@@ -13,6 +13,7 @@ static void parse_and_check(struct lang *l, const char *name)
 	struct policy *policy = arena_alloc(l->arena, sizeof(*policy));
 
 	policy->arena = l->arena;
+	flows_default(&policy->flows);
 	policy->private = arena_alloc(l->arena, sizeof(*policy->private));
 	policy->private->first_file = (uint16_t)(l->diag->n_sources + 1);
 	l->policy = policy;

@@ -219,27 +219,41 @@ struct condition {
 	const struct set *set; /* a named set, or NULL: */
 	struct element *elements;
 	size_t n_elements;
+	bool implied; /* nobody wrote it: what a limit or a reject of the rule needs of a packet */
 };
 
-/* `limit rate [over] N/UNIT [burst M packets|bytes] [per KEY] [full over|under]` */
+/*
+ * `limit rate [over] N/UNIT [burst M packets|bytes] [per KEY] [full over|under]`. With 256e9 * unit / rate as the cost of
+ * a packet or byte, in 1/256 ns, that cost is at least 1, burst * cost is below 2^62, and so is the cost of 2^20 bytes.
+ * Packets without a field of the key do not get here: implied conditions stand in front of the limit.
+ */
 struct limit_rate {
 	struct location loc;
-	bool over;          /* holds for packets beyond the rate, not for those within */
-	bool bytes;         /* rate and burst are of bytes */
-	bool full_under;    /* a packet for which there is no room to count is within the rate; else beyond it */
-	uint64_t rate;      /* per unit, at least 1 */
-	uint32_t unit;      /* seconds: 1, 60, 3600, 86400, 604800 */
-	uint64_t burst;     /* packets, or bytes: what a bucket holds when it is full */
-	uint8_t n_fields;   /* what a bucket is for; 0: one bucket for all packets */
+	bool over;        /* holds for packets beyond the rate, not for those within */
+	bool bytes;       /* rate and burst are of bytes */
+	bool full_under;  /* a packet for which there is no room to count is within the rate; else beyond it */
+	uint64_t rate;    /* per unit, at least 1 */
+	uint32_t unit;    /* seconds: 1, 60, 3600, 86400, 604800 */
+	uint64_t burst;   /* packets, or bytes (as in nft the rate and what is stated): what a full bucket holds */
+	uint8_t n_fields; /* what a bucket is for; 0: one bucket for all packets */
 	enum field field[CONCAT_MAX];
-	uint8_t prefix4[CONCAT_MAX], prefix6[CONCAT_MAX]; /* of an address: bits of it that count */
+	uint8_t prefix4[CONCAT_MAX], prefix6[CONCAT_MAX]; /* of an address: bits of it that count; else 0 */
 };
 
-/* What a reject answers. */
+#define LIMIT_BURST     5  /* packets, when not stated */
+#define LIMIT_PREFIX4   32 /* and of addresses */
+#define LIMIT_PREFIX6   64
+#define LIMIT_KEY_WORDS 12 /* an address has four of them, a MAC address two, everything else one */
+
+/*
+ * What a reject answers: a TCP reset, or destination unreachable with the code of the packet's family. An implied condition
+ * leaves it only the packets that it is for.
+ */
 enum reject_kind { REJECT_WITH_ICMP, REJECT_WITH_TCP_RESET };
 struct reject {
 	enum reject_kind kind;
-	uint8_t code4, code6; /* of destination unreachable */
+	uint8_t family; /* 4: with icmp, 6: with icmpv6, for such packets only; 0: with icmpx */
+	uint8_t code4, code6;
 };
 
 enum item_kind { ITEM_CONDITION, ITEM_COUNTER, ITEM_LOG, ITEM_LIMIT };
@@ -267,8 +281,8 @@ struct rule {
 	enum policy_verdict verdict; /* POLICY_NONE: the search goes on */
 	unsigned int redirect;       /* number in policy.devices */
 	struct reject reject;
-	const char *comment;         /* or NULL */
-	uint64_t handle;             /* stable: of the filter's name, the canonical text, and which of equal ones */
+	const char *comment; /* or NULL */
+	uint64_t handle;     /* stable: of the filter's name, the canonical text, and which of equal ones */
 };
 
 struct filter_device {
@@ -292,6 +306,8 @@ struct filter {
 	 * fragment has no ports), and a later fragment that no rule decides is accepted.
 	 */
 	enum policy_verdict fragments;
+	bool tracks;        /* packets have a ct state here, and make flows */
+	bool implied;       /* stands not in the file: accepts all, for its devices are tracked (track.c) */
 	bool rule_counters; /* each rule counts what it decided; `counters off` leaves it to `counter` */
 	struct rule *rules;
 	size_t n_rules;
@@ -300,21 +316,21 @@ struct filter {
 
 /* X(NAME, "protocol", "state", seconds): how long a flow stays without a packet; nft's words, mostly the kernel's times. */
 #define FLOW_TIMES(X)                                                                                                  \
-	X(TCP_SYN_SENT, "tcp", "syn_sent", 120)                                                                        \
-	X(TCP_SYN_RECV, "tcp", "syn_recv", 60)                                                                         \
-	X(TCP_ESTABLISHED, "tcp", "established", 432000)                                                               \
-	X(TCP_FIN_WAIT, "tcp", "fin_wait", 120)                                                                        \
-	X(TCP_CLOSE_WAIT, "tcp", "close_wait", 60)                                                                     \
-	X(TCP_LAST_ACK, "tcp", "last_ack", 30)                                                                         \
-	X(TCP_TIME_WAIT, "tcp", "time_wait", 120)                                                                      \
-	X(TCP_CLOSE, "tcp", "close", 10)                                                                               \
-	X(UDP_UNREPLIED, "udp", "unreplied", 30)                                                                       \
-	X(UDP_REPLIED, "udp", "replied", 120)                                                                          \
-	X(SCTP_UNREPLIED, "sctp", "unreplied", 30)                                                                     \
-	X(SCTP_REPLIED, "sctp", "replied", 210)                                                                        \
-	X(ICMP_UNREPLIED, "icmp", "unreplied", 30)                                                                     \
-	X(ICMP_REPLIED, "icmp", "replied", 30)                                                                         \
-	X(OTHER_UNREPLIED, "other", "unreplied", 600)                                                                  \
+	X(TCP_SYN_SENT, "tcp", "syn_sent", 120)                                                                                                              \
+	X(TCP_SYN_RECV, "tcp", "syn_recv", 60)                                                                                                              \
+	X(TCP_ESTABLISHED, "tcp", "established", 432000)                                                                                                              \
+	X(TCP_FIN_WAIT, "tcp", "fin_wait", 120)                                                                                                              \
+	X(TCP_CLOSE_WAIT, "tcp", "close_wait", 60)                                                                                                              \
+	X(TCP_LAST_ACK, "tcp", "last_ack", 30)                                                                                                              \
+	X(TCP_TIME_WAIT, "tcp", "time_wait", 120)                                                                                                              \
+	X(TCP_CLOSE, "tcp", "close", 10)                                                                                                              \
+	X(UDP_UNREPLIED, "udp", "unreplied", 30)                                                                                                              \
+	X(UDP_REPLIED, "udp", "replied", 120)                                                                                                              \
+	X(SCTP_UNREPLIED, "sctp", "unreplied", 30)                                                                                                              \
+	X(SCTP_REPLIED, "sctp", "replied", 210)                                                                                                              \
+	X(ICMP_UNREPLIED, "icmp", "unreplied", 30)                                                                                                              \
+	X(ICMP_REPLIED, "icmp", "replied", 30)                                                                                                              \
+	X(OTHER_UNREPLIED, "other", "unreplied", 600)                                                                                                              \
 	X(OTHER_REPLIED, "other", "replied", 600)
 
 enum flow_time {
@@ -324,13 +340,26 @@ enum flow_time {
 		FLOW_TIME_COUNT
 };
 
+struct flow_time_info {
+	const char *protocol, *state;
+	uint32_t seconds; /* when not stated */
+};
+extern const struct flow_time_info flow_time_info[FLOW_TIME_COUNT];
+
 /* `flows { ... }`: the table behind ct state. */
 struct flows {
-	struct location loc; /* file 0: the rules do not say */
-	uint32_t size;       /* flows that it is made for; 65536 when not stated */
+	struct location loc;      /* file 0: the rules do not say */
+	uint32_t size;            /* flows that it is made for; 65536 when not stated */
 	enum policy_verdict full; /* drop (when not stated) or accept: what an accepted new flow gets without room */
 	uint64_t time_ms[FLOW_TIME_COUNT]; /* each has a value */
 };
+
+#define FLOWS_SIZE       65536
+#define FLOWS_SIZE_LEAST 1024
+#define FLOWS_SIZE_MOST  (1u << 24)
+
+/* What holds when the rules say nothing. */
+void flows_default(struct flows *ret);
 
 /* `test` blocks: one packet and what is expected of it. */
 struct test_packet {

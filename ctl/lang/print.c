@@ -189,7 +189,7 @@ static void print_condition(struct strbuf *b, const struct policy *policy, const
 
 const char *print_verdict(enum policy_verdict verdict)
 {
-	static const char *const words[] = { "continue", "accept", "drop", "redirect" };
+	static const char *const words[] = { "continue", "accept", "drop", "redirect", "reject" };
 
 	return words[verdict];
 }
@@ -202,9 +202,11 @@ static void print_rule(struct strbuf *b, const struct policy *policy, const stru
 	for (size_t i = 0; i < rule->n_items; i++) {
 		const struct item *item = &rule->items[i];
 
-		if (i)
+		if (item->kind == ITEM_CONDITION && item->condition.implied)
+			continue;
+		if (b->length > start)
 			strbuf_char(b, ' ');
-		acts |= item->kind != ITEM_CONDITION;
+		acts |= item->kind == ITEM_COUNTER || item->kind == ITEM_LOG;
 		switch (item->kind) {
 		case ITEM_CONDITION:
 			print_condition(b, policy, &item->condition);
@@ -224,6 +226,7 @@ static void print_rule(struct strbuf *b, const struct policy *policy, const stru
 			}
 			break;
 		case ITEM_LIMIT:
+			print_limit(b, &item->limit);
 			break;
 		}
 	}
@@ -234,6 +237,8 @@ static void print_rule(struct strbuf *b, const struct policy *policy, const stru
 		if (rule->verdict == POLICY_REDIRECT) {
 			strbuf_str(b, " to ");
 			print_quoted(b, policy->devices[rule->redirect]);
+		} else if (rule->verdict == POLICY_REJECT) {
+			print_reject(b, &rule->reject);
 		}
 	}
 	if (rule->comment) {
@@ -352,10 +357,12 @@ char *policy_print(const struct policy *policy)
 {
 	struct strbuf b = { 0 };
 
+	print_flows(&b, &policy->flows);
 	for (size_t i = 0; i < policy->n_sets; i++)
 		print_set(&b, policy, &policy->sets[i]);
 	for (size_t i = 0; i < policy->n_filters; i++)
-		print_filter(&b, policy, &policy->filters[i]);
+		if (!policy->filters[i].implied)
+			print_filter(&b, policy, &policy->filters[i]);
 	for (size_t i = 0; i < policy->n_tests; i++)
 		print_test(&b, policy, &policy->tests[i]);
 	if (b.length && b.text[b.length - 1] == '\n') /* blocks end in an empty line, the file does not */

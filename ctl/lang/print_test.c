@@ -102,6 +102,8 @@ static void print_options(struct strbuf *b, const struct policy *policy, const s
 		strbuf_str(b, " iif ");
 		print_quoted(b, policy->devices[packet->iif]);
 	}
+	if (packet->ct >= 0)
+		strbuf_format(b, " ct %s", words_name(TYPE_CTSTATE, (uint32_t)packet->ct));
 }
 
 void print_test(struct strbuf *b, const struct policy *policy, const struct test *test)

@@ -43,6 +43,7 @@ static const struct {
 	[TYPE_MARK] = { "a mark", "expected a number, as in 0x10" },
 	[TYPE_BOOL] = { "'exists' or 'missing'", "1 and 0 will do, too" },
 	[TYPE_NFPROTO] = { "an address family", "expected 'ipv4' or 'ipv6'" },
+	[TYPE_CTSTATE] = { "a state", "expected new, established, related, invalid or untracked" },
 };
 
 struct want want_field(enum field field)
@@ -58,9 +59,10 @@ struct want want_field(enum field field)
 struct want want_set(enum value_type type)
 {
 	static const uint8_t bits[TYPE_MAX] = {
-		[TYPE_INT] = 32,   [TYPE_ADDR] = 128, [TYPE_MAC] = 48,   [TYPE_PORT] = 16, [TYPE_PROTO] = 8,
-		[TYPE_ETYPE] = 16, [TYPE_ICMP] = 8,   [TYPE_ICMPV6] = 8, [TYPE_DSCP] = 6,  [TYPE_TCPFLAGS] = 8,
-		[TYPE_IFACE] = 32, [TYPE_USER] = 32,  [TYPE_MARK] = 32,  [TYPE_BOOL] = 1,  [TYPE_NFPROTO] = 8,
+		[TYPE_INT] = 32,  [TYPE_ADDR] = 128,   [TYPE_MAC] = 48,    [TYPE_PORT] = 16,
+		[TYPE_PROTO] = 8, [TYPE_ETYPE] = 16,   [TYPE_ICMP] = 8,    [TYPE_ICMPV6] = 8,
+		[TYPE_DSCP] = 6,  [TYPE_TCPFLAGS] = 8, [TYPE_IFACE] = 32,  [TYPE_USER] = 32,
+		[TYPE_MARK] = 32, [TYPE_BOOL] = 1,     [TYPE_NFPROTO] = 8, [TYPE_CTSTATE] = 3,
 	};
 
 	return (struct want){ .type = type, .bits = bits[type] };
@@ -278,6 +280,10 @@ static enum finding single(struct lang *l, const struct want *want, const char *
 		if (l->env->lookup_user(l->env->context, name, &number) < 0)
 			return FOUND_OTHER;
 		break;
+	case TYPE_CTSTATE: /* by name only: nft's numbers are others */
+		if (quoted || !words_find(want->type, text, length, &number))
+			return FOUND_OTHER;
+		break;
 	default:
 		if (quoted)
 			return FOUND_OTHER;
@@ -294,7 +300,8 @@ static enum finding single(struct lang *l, const struct want *want, const char *
 
 static bool has_ranges(enum value_type type)
 {
-	return type != TYPE_IFACE && type != TYPE_BOOL && type != TYPE_NFPROTO && type != TYPE_TCPFLAGS;
+	return type != TYPE_IFACE && type != TYPE_BOOL && type != TYPE_NFPROTO && type != TYPE_TCPFLAGS &&
+	       type != TYPE_CTSTATE;
 }
 
 static void describe_other(struct lang *l, const struct want *want, const struct problem_at *at, struct location loc)

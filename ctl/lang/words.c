@@ -125,17 +125,22 @@ static const struct named_number nfprotos[] = {
 	{ "ipv4", 4 }, { "ip", 4 }, { "ipv6", 6 }, { "ip6", 6 }, { NULL, 0 },
 };
 
+static const struct named_number ct_states[] = {
+	{ "established", POLICY_CT_ESTABLISHED }, { "related", POLICY_CT_RELATED }, { "new", POLICY_CT_NEW },
+	{ "untracked", POLICY_CT_UNTRACKED },     { "invalid", POLICY_CT_INVALID }, { NULL, 0 },
+};
+
 static const struct named_number *const tables[TYPE_MAX] = {
-	[TYPE_PORT] = ports,         [TYPE_PROTO] = protos,        [TYPE_ETYPE] = etypes,
-	[TYPE_ICMP] = icmp_types,    [TYPE_ICMPV6] = icmpv6_types, [TYPE_DSCP] = dscps,
-	[TYPE_TCPFLAGS] = tcp_flags, [TYPE_BOOL] = bools,          [TYPE_NFPROTO] = nfprotos,
+	[TYPE_PORT] = ports,          [TYPE_PROTO] = protos,      [TYPE_ETYPE] = etypes,       [TYPE_ICMP] = icmp_types,
+	[TYPE_ICMPV6] = icmpv6_types, [TYPE_DSCP] = dscps,        [TYPE_TCPFLAGS] = tcp_flags, [TYPE_BOOL] = bools,
+	[TYPE_NFPROTO] = nfprotos,    [TYPE_CTSTATE] = ct_states,
 };
 
 static const char *const type_names[TYPE_MAX] = {
 	[TYPE_INT] = "int",     [TYPE_ADDR] = "addr",         [TYPE_MAC] = "mac",         [TYPE_PORT] = "port",
 	[TYPE_PROTO] = "proto", [TYPE_ETYPE] = "etype",       [TYPE_ICMP] = "icmp",       [TYPE_ICMPV6] = "icmpv6",
 	[TYPE_DSCP] = "dscp",   [TYPE_TCPFLAGS] = "tcpflags", [TYPE_IFACE] = "iface",     [TYPE_USER] = "user",
-	[TYPE_MARK] = "mark",   [TYPE_BOOL] = "bool",         [TYPE_NFPROTO] = "nfproto",
+	[TYPE_MARK] = "mark",   [TYPE_BOOL] = "bool",         [TYPE_NFPROTO] = "nfproto", [TYPE_CTSTATE] = "ctstate",
 };
 
 static const struct {
@@ -183,7 +188,7 @@ const char *value_type_name(enum value_type type)
 bool words_type(const char *name, size_t length, enum value_type *ret_type)
 {
 	for (unsigned int type = 0; type < TYPE_MAX; type++) {
-		if (word_is(name, length, type_names[type])) {
+		if (type != TYPE_CTSTATE && word_is(name, length, type_names[type])) { /* no set holds states */
 			*ret_type = (enum value_type)type;
 			return true;
 		}
@@ -199,12 +204,21 @@ const char *words_nft_type(const char *name, size_t length)
 	return NULL;
 }
 
+const struct reject_name reject_names[] = {
+	{ "icmpx", "port-unreachable", 0, 3, 4 },  { "icmpx", "admin-prohibited", 0, 13, 1 },
+	{ "icmpx", "no-route", 0, 0, 0 },          { "icmpx", "host-unreachable", 0, 1, 3 },
+	{ "icmp", "net-unreachable", 4, 0, 0 },    { "icmp", "host-unreachable", 4, 1, 0 },
+	{ "icmp", "prot-unreachable", 4, 2, 0 },   { "icmp", "port-unreachable", 4, 3, 0 },
+	{ "icmp", "net-prohibited", 4, 9, 0 },     { "icmp", "host-prohibited", 4, 10, 0 },
+	{ "icmp", "admin-prohibited", 4, 13, 0 },  { "icmpv6", "no-route", 6, 0, 0 },
+	{ "icmpv6", "admin-prohibited", 6, 0, 1 }, { "icmpv6", "addr-unreachable", 6, 0, 3 },
+	{ "icmpv6", "port-unreachable", 6, 0, 4 }, { "icmpv6", "policy-fail", 6, 0, 5 },
+	{ "icmpv6", "reject-route", 6, 0, 6 },     { NULL, NULL, 0, 0, 0 },
+};
+
 static const struct {
 	const char *word, *verdict, *hint;
 } unsupported[] = {
-	{ "reject", "is not supported yet", "use 'drop'" },
-	{ "limit", "is not supported yet", NULL },
-	{ "ct", "is not supported yet", "weir keeps no connection state yet" },
 	{ "synproxy", "is not supported yet", NULL },
 	{ "guard", "is not supported yet", NULL },
 	{ "service", "is not supported yet", NULL },
@@ -242,9 +256,9 @@ const char *words_unsupported(const char *word, size_t length, const char **ret_
 bool words_reserved(const char *word, size_t length)
 {
 	static const char *const words[] = {
-		"counter",   "log",      "accept", "drop",    "redirect", "fwd",    "continue", "comment",
-		"name",      "prefix",   "to",     "packets", "bytes",    "hook",   "default",  "malformed",
-		"fragments", "counters", "filter", "set",     "test",     "define", "include",  "rule",
+		"counter", "log", "accept",  "drop",   "redirect", "fwd",     "continue",  "comment",   "name",
+		"prefix",  "to",  "packets", "bytes",  "hook",     "default", "malformed", "fragments", "counters",
+		"filter",  "set", "test",    "define", "include",  "rule",    "reject",    "limit",
 	};
 	const char *hint;
 

@@ -21,6 +21,14 @@ bool words_type(const char *name, size_t length, enum value_type *ret_type);
 /* weir's name of a type that nft spells otherwise, or NULL. */
 const char *words_nft_type(const char *name, size_t length);
 
+/* What a reject answers, as nft names it; ended by a NULL name. The first one is that of a `reject` alone. */
+struct reject_name {
+	const char *with, *name;
+	uint8_t family; /* as in struct reject */
+	uint8_t code4, code6;
+};
+extern const struct reject_name reject_names[];
+
 /* Words with a meaning in a rule, which cannot be names of counters. */
 bool words_reserved(const char *word, size_t length);
 /* What to say of a word of nft's that weir does not have (yet): "is not supported yet"; NULL if it is none. */

@@ -388,8 +388,8 @@ static bool has_place(const struct diag *diag)
 
 static void test_mutations(const char *directory, size_t wanted)
 {
-	static const char *const files[] = { "sets.rules", "filters.rules", "matches.rules", "tests.rules",
-					     "edge.rules" };
+	static const char *const files[] = { "sets.rules",  "filters.rules", "matches.rules",
+					     "tests.rules", "flows.rules",   "edge.rules" };
 	size_t rejected = 0, parsed = 0;
 
 	for (uint64_t seed = 1; rejected < wanted && seed < wanted * 20; seed++) {
@@ -598,6 +598,162 @@ static void test_elements(void)
 	diag_clear(&diag);
 }
 
+/* A filter of one rule; NULL if it is not good. */
+static struct policy *parse_one(const char *rule)
+{
+	struct policy *policy;
+	struct diag diag;
+	char text[512];
+	int r;
+
+	snprintf(text, sizeof(text), "filter f { hook egress; device eth0; default drop\n%s\n}\n", rule);
+	r = parse_text(&policy, text, strlen(text), &diag);
+	check(r == 0 && diag.n == 0, rule, r < 0 || diag.n ? diag.problems[0].message : "is good");
+	diag_clear(&diag);
+	return r < 0 ? NULL : policy;
+}
+
+/* What nobody wrote: i a condition that is implied, c one that is not, n a counter, l a limit. */
+static void test_implied(void)
+{
+	static const struct {
+		const char *rule, *items;
+	} rows[] = {
+		{ "reject", "" },
+		{ "reject with icmpx no-route", "" },
+		{ "reject with tcp reset", "i" },
+		{ "counter reject with tcp reset", "in" },
+		{ "tcp dport 113 counter reject with tcp reset", "cn" },
+		{ "counter tcp dport 113 reject with tcp reset", "inc" },
+		{ "th dport 113 reject with tcp reset", "ic" },
+		{ "meta l4proto tcp reject with tcp reset", "ic" },
+		{ "reject with icmp port-unreachable", "i" },
+		{ "icmp type echo-request reject with icmp port-unreachable", "c" },
+		{ "saddr 192.0.2.1 reject with icmp port-unreachable", "ic" },
+		{ "ip6 saddr != ::1 reject with icmpv6 no-route", "c" },
+		{ "tcp dport 1 reject with icmpv6 no-route", "ic" },
+		{ "limit rate 1/second accept", "l" },
+		{ "limit rate 1/second per iif . mark . ether type accept", "l" },
+		{ "limit rate 1/second per saddr . daddr accept", "il" },
+		{ "limit rate 1/second per saddr . dport accept", "iil" },
+		{ "limit rate 1/second per dport . saddr accept", "il" },
+		{ "limit rate 1/second per ip saddr . daddr accept", "il" },
+		{ "limit rate 1/second per ether saddr . vlan id accept", "iil" },
+		{ "limit rate 1/second per skuid accept", "il" },
+		{ "tcp dport 25 limit rate 1/second per saddr . dport accept", "cl" },
+		{ "tcp dport . iif { 25 . eth0 } limit rate 1/second per tcp sport accept", "cl" },
+		{ "saddr 192.0.2.1 limit rate 1/second per ip saddr accept", "cil" },
+		{ "counter limit rate 1/second per saddr limit rate 9/hour per daddr accept", "nill" },
+		{ "limit rate 1/second per saddr reject with tcp reset", "iil" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct policy *policy = parse_one(rows[i].rule);
+		char items[16] = "";
+
+		for (size_t at = 0; policy && at < policy->filters[0].rules[0].n_items; at++) {
+			const struct item *item = &policy->filters[0].rules[0].items[at];
+			bool implied = item->kind == ITEM_CONDITION && item->condition.implied;
+
+			items[at] = implied                        ? 'i'
+				    : item->kind == ITEM_CONDITION ? 'c'
+				    : item->kind == ITEM_LIMIT     ? 'l'
+								   : 'n';
+		}
+		check_same(rows[i].rule, items, rows[i].items);
+		policy_free(policy);
+	}
+}
+
+static void test_limits(void)
+{
+	static const struct {
+		const char *rule;
+		uint64_t rate;
+		uint32_t unit;
+		uint64_t burst;
+		unsigned int prefix4, prefix6;
+	} rows[] = {
+		{ "limit rate 10/second accept", 10, 1, 5, 0, 0 },
+		{ "limit rate 4294967295/minute burst 7 accept", 4294967295, 60, 7, 0, 0 },
+		{ "limit rate 1/week burst 29 packets accept", 1, 604800, 29, 0, 0 },
+		{ "limit rate 2 kbytes/hour accept", 2048, 3600, 2048, 0, 0 },
+		{ "limit rate 1500 bytes/second burst 0 bytes accept", 1500, 1, 1500, 0, 0 },
+		{ "limit rate 1500 bytes/second burst 500 accept", 1500, 1, 2000, 0, 0 },
+		{ "limit rate 3 mbytes/day burst 1 mbytes accept", 3 << 20, 86400, 4 << 20, 0, 0 },
+		{ "limit rate 244140 mbytes/second accept", UINT64_C(244140) << 20, 1, UINT64_C(244140) << 20, 0, 0 },
+		{ "limit rate 1/hour per saddr accept", 1, 3600, 5, 32, 64 },
+		{ "limit rate 1/hour per daddr/24 accept", 1, 3600, 5, 24, 64 },
+		{ "limit rate 1/hour per saddr/1/128 accept", 1, 3600, 5, 1, 128 },
+		{ "limit rate 1/hour per ip saddr accept", 1, 3600, 5, 32, 0 },
+		{ "limit rate 1/hour per ip daddr / 8 accept", 1, 3600, 5, 8, 0 },
+		{ "limit rate 1/hour per ip6 daddr accept", 1, 3600, 5, 0, 64 },
+		{ "limit rate 1/hour per ip6 saddr/48 accept", 1, 3600, 5, 0, 48 },
+		{ "limit rate 1/hour per ether saddr . saddr accept", 1, 3600, 5, 0, 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct policy *policy = parse_one(rows[i].rule);
+		const struct rule *rule = policy ? &policy->filters[0].rules[0] : NULL;
+		const struct limit_rate *limit = rule ? &rule->items[rule->n_items - 1].limit : NULL;
+
+		check(limit && limit->rate == rows[i].rate && limit->unit == rows[i].unit &&
+			      limit->burst == rows[i].burst,
+		      rows[i].rule, "other numbers");
+		check(limit && limit->prefix4[0] == rows[i].prefix4 && limit->prefix6[0] == rows[i].prefix6,
+		      rows[i].rule, "other prefix lengths");
+		policy_free(policy);
+	}
+}
+
+static void test_rejects(void)
+{
+	static const struct {
+		const char *rule;
+		struct reject reject;
+	} rows[] = {
+		{ "reject", { REJECT_WITH_ICMP, 0, 3, 4 } },
+		{ "reject with icmpx host-unreachable", { REJECT_WITH_ICMP, 0, 1, 3 } },
+		{ "reject with icmpx type admin-prohibited", { REJECT_WITH_ICMP, 0, 13, 1 } },
+		{ "reject with icmp prot-unreachable", { REJECT_WITH_ICMP, 4, 2, 0 } },
+		{ "reject with icmp type host-prohibited", { REJECT_WITH_ICMP, 4, 10, 0 } },
+		{ "reject with icmpv6 policy-fail", { REJECT_WITH_ICMP, 6, 0, 5 } },
+		{ "reject with tcp reset", { REJECT_WITH_TCP_RESET, 0, 0, 0 } },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct policy *policy = parse_one(rows[i].rule);
+		const struct reject *is = policy ? &policy->filters[0].rules[0].reject : NULL;
+
+		check(is && is->kind == rows[i].reject.kind && is->family == rows[i].reject.family &&
+			      is->code4 == rows[i].reject.code4 && is->code6 == rows[i].reject.code6,
+		      rows[i].rule, "another answer");
+		policy_free(policy);
+	}
+}
+
+static void test_flows(void)
+{
+	static const char rules[] = "flows { size 1024; full accept; timeout other { replied 30d, unreplied 1s } }\n";
+	struct policy *policy = parse_one("accept");
+	struct diag diag;
+
+	check(policy && !policy->flows.loc.file && policy->flows.size == 65536 && policy->flows.full == POLICY_DROP,
+	      "flows", "what holds without a block");
+	check(policy && policy->flows.time_ms[FLOW_TIME_TCP_ESTABLISHED] == 432000000, "flows",
+	      "times without a block");
+	policy_free(policy);
+	check(parse_text(&policy, rules, strlen(rules), &diag) == 0 && policy->flows.size == 1024 &&
+		      policy->flows.full == POLICY_ACCEPT,
+	      "flows", "what the block says");
+	check(policy && policy->flows.time_ms[FLOW_TIME_OTHER_REPLIED] == UINT64_C(30) * 86400000 &&
+		      policy->flows.time_ms[FLOW_TIME_OTHER_UNREPLIED] == 1000 &&
+		      policy->flows.time_ms[FLOW_TIME_UDP_REPLIED] == 120000,
+	      "flows", "times of the block, and the others");
+	policy_free(policy);
+	diag_clear(&diag);
+}
+
 static uint64_t handle_of(const char *rules, size_t rule, uint64_t *ret_digest)
 {
 	struct policy *policy;
@@ -627,6 +783,10 @@ static void test_handles(void)
 	      "neither place nor spelling counts");
 	check(handle_of("tcp dport 1 drop", 0, NULL) != handle_of("tcp dport 2 drop", 0, NULL), "handles",
 	      "the value counts");
+	check(handle_of("tcp dport 1 reject", 0, NULL) != handle_of("tcp dport 1 reject with tcp reset", 0, NULL),
+	      "handles", "the answer counts");
+	check(handle_of("limit rate 1/second accept", 0, NULL) != handle_of("limit rate over 1/second accept", 0, NULL),
+	      "handles", "the limit counts");
 	check(handle_of("drop\ndrop", 0, NULL) != handle_of("drop\ndrop", 1, NULL), "handles", "equal rules differ");
 	handle_of("192.0.2.1, 192.0.2.2 }", 0, &a);
 	handle_of("type addr; 192.0.2.2, 192.0.2.1 }", 0, &b);
@@ -747,6 +907,10 @@ int main(int argc, char **argv)
 	test_goldens(directory);
 	test_broken();
 	test_elements();
+	test_implied();
+	test_limits();
+	test_rejects();
+	test_flows();
 	test_handles();
 	test_large_lists();
 	test_monsters();

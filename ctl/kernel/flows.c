@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The flow table from outside: carried into a larger one, listed, flows ended. Packets go on using it meanwhile. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "root.h"
+
+struct flow_table {
+	struct flow *at;
+	uint32_t n; /* lines, a power of two */
+	uint64_t seed;
+	uint32_t now; /* ticks */
+};
+
+static size_t flow_bytes(uint32_t n)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+
+	return (n * sizeof(struct flow) + page - 1) & ~(page - 1);
+}
+
+static int table_open(struct flow_table *ret, const struct instance *instance, struct diag *diag)
+{
+	const struct capacity *capacity = &instance->memory.capacity;
+	struct timespec now;
+	void *at = mmap(NULL, flow_bytes(capacity->n_flows), PROT_READ | PROT_WRITE, MAP_SHARED, instance->flows, 0);
+
+	if (at == MAP_FAILED)
+		return diag_errno(diag, errno, "cannot map the flow table into memory");
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	*ret = (struct flow_table){ .at = at,
+				    .n = capacity->n_flows,
+				    .seed = capacity->seed,
+				    .now = (now.tv_sec * 1000000000ull + now.tv_nsec) >> FLOW_TICK };
+	return 0;
+}
+
+static void table_close(struct flow_table *table)
+{
+	munmap(table->at, flow_bytes(table->n));
+}
+
+static bool is_live(const struct flow_table *table, const struct flow *flow)
+{
+	return flow->state > FLOW_BUSY && (int32_t)(flow->expires - table->now) > 0;
+}
+
+static uint32_t home_of(const struct flow_table *table, const struct flow *flow)
+{
+	struct flow_id id = { .ports = flow->ports, .proto = flow->proto, .ipv6 = flow->flags & FLOW_IPV6 };
+
+	memcpy(id.addr, flow->addr, sizeof(id.addr));
+	return (flow_hash(&id, table->seed) >> 32) & (table->n - 1);
+}
+
+/* The i-th line that a flow with this home may be in. */
+static uint32_t line_of(uint32_t home, uint32_t i)
+{
+	return (home & ~(FLOW_BUCKET - 1u)) | ((home + i) & (FLOW_BUCKET - 1));
+}
+
+/* ---- carrying ---- */
+
+static bool same_flow(const struct flow *a, const struct flow *b)
+{
+	return a->proto == b->proto && (a->flags & FLOW_IPV6) == (b->flags & FLOW_IPV6) && a->ports == b->ports &&
+	       !memcmp(a->addr, b->addr, sizeof(a->addr));
+}
+
+/* The same protocol as packets follow (bpf/flows.h): count at home, claim, fill, publish. A flow that finds no place is lost. */
+static void put(struct flow_table *table, const struct flow *flow)
+{
+	uint32_t home = home_of(table, flow), at = 0;
+	struct flow *line = NULL, filled;
+	uint64_t word, claim;
+
+	for (uint32_t i = 0; i < FLOW_BUCKET; i++)
+		if (is_live(table, &table->at[line_of(home, i)]) && same_flow(&table->at[line_of(home, i)], flow))
+			return;
+	for (uint32_t i = 0; i < FLOW_BUCKET && !line; i++) {
+		at = line_of(home, i);
+		if (!is_live(table, &table->at[at]) && table->at[at].state != FLOW_BUSY)
+			line = &table->at[at];
+	}
+	if (!line)
+		return;
+	word = __atomic_load_n((uint64_t *)line, __ATOMIC_ACQUIRE);
+	filled = *flow;
+	filled.state = FLOW_BUSY;
+	filled.home_more = (word >> 56 & 0xf0) | (home & (FLOW_BUCKET - 1));
+	memcpy(&claim, &filled, sizeof(claim));
+	if (!__atomic_compare_exchange_n((uint64_t *)line, &word, claim, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		return;
+	if (at != home && table->at[home].home_more >> 4 != 15)
+		__atomic_fetch_add((uint64_t *)&table->at[home], 1ull << 60, __ATOMIC_ACQ_REL);
+	memcpy((char *)line + sizeof(word), (const char *)flow + sizeof(word), sizeof(*flow) - sizeof(word));
+	__atomic_store_n(&line->state, flow->state, __ATOMIC_RELEASE);
+}
+
+int flows_carry(const struct instance *from, const struct instance *to, struct diag *diag)
+{
+	struct flow_table old, new;
+	int r;
+
+	if (from->memory.capacity.n_flows == to->memory.capacity.n_flows) /* the same table */
+		return 0;
+	r = table_open(&old, from, diag);
+	if (r)
+		return r;
+	r = table_open(&new, to, diag);
+	for (uint32_t i = 0; r == 0 && i < old.n; i++) {
+		struct flow flow = old.at[i];
+
+		if (is_live(&old, &flow))
+			put(&new, &flow);
+	}
+	if (r == 0)
+		table_close(&new);
+	table_close(&old);
+	return r;
+}
+
+/* ---- listing and ending ---- */
+
+int root_flows(struct weir_root *root, flow_handler handler, void *context, struct diag *diag)
+{
+	struct flow_table table;
+	int r = table_open(&table, root->instance, diag);
+
+	if (r)
+		return r;
+	for (uint32_t i = 0; r == 0 && i < table.n; i++) {
+		struct flow flow = table.at[i];
+		bool end = false;
+
+		if (!is_live(&table, &flow))
+			continue;
+		r = handler(context, &flow, (uint64_t)(flow.expires - table.now) << FLOW_TICK, &end);
+		/* Only if it is still that flow: its line may have been taken since. */
+		if (end && same_flow(&table.at[i], &flow))
+			__atomic_store_n(&table.at[i].expires, table.now, __ATOMIC_RELEASE);
+	}
+	table_close(&table);
+	return r;
+}
