@@ -138,7 +138,7 @@ enum node_op {
 #define COUNTER_NONE 0xffffffffu
 
 /* The first counters of all: what no filter has for itself. */
-enum {
+enum global_counter {
 	COUNTER_EVENTS_LOST,     /* `log` events that found the ring buffer full */
 	COUNTER_ANSWERS,         /* answers of `reject` that were sent */
 	COUNTER_ANSWERS_LIMITED, /* and those that were not: more than ANSWERS_PER_SECOND */
@@ -650,7 +650,7 @@ struct flow_settings {
  * (GCRA, ITU-T I.371). A packet costs; it is within the limit if the time that is paid for stays within `burst` from now.
  */
 #define LIMITS_MAX  256
-#define LIMIT_WORDS 12
+#define LIMIT_WORDS 16
 
 struct limit {
 	__u64 cost;   /* of a packet or a byte, in 1/256 ns */

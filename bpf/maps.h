@@ -131,7 +131,7 @@ struct {
 	__uint(max_entries, 256 * 1024);
 } events __weak SEC(".maps");
 
-#define HEADER_BYTES 72 /* an IPv4 header with all options, 8 bytes more, and these to whole words */
+#define HEADER_BYTES 128 /* an IPv4 header with all options, and 8 bytes more; a power of two */
 
 /*
  * One packet's working memory, a CPU's own. In a map and not on the stack, so that the verifier forgets

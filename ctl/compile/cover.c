@@ -76,7 +76,7 @@ static bool covers(const struct filter *filter, const struct box *boxes, struct 
 {
 	const struct rule *rule = &filter->rules[a], *other = &filter->rules[b];
 
-	if (rule->verdict == POLICY_NONE)
+	if (rule->verdict == POLICY_NONE || lower_has_limit(rule))
 		return false;
 	for (size_t i = 0; i < rule->n_items; i++) {
 		const struct meaning *m = &meanings[a][i];

@@ -32,6 +32,8 @@ static void key_field(struct limit *limit, const struct limit_rate *rate, unsign
 
 	place_field(&place, field, hook, field_info[field].type == TYPE_ADDR);
 	if (field_info[field].type == TYPE_ADDR) {
+		key_word(limit, KEY_FAMILY, UINT32_MAX,
+			 UINT32_MAX); /* an IPv4 address may have the bits of an IPv6 one */
 		for (unsigned int w = 0; w < 4; w++)
 			key_word(limit, place.word[0] + w, w ? 0 : prefix_word(rate->prefix4[i], 0),
 				 prefix_word(rate->prefix6[i], w));
@@ -53,8 +55,11 @@ int limit_add(struct lower_context *c, const struct limit_rate *rate, uint64_t h
 	limit.burst = limit.cost * rate->burst;
 	limit.flags = (rate->over ? LIMIT_OVER : 0) | (rate->bytes ? LIMIT_BYTES : 0) |
 		      (rate->full_under ? LIMIT_FULL_UNDER : 0);
-	for (unsigned int i = 0; i < rate->n_fields; i++)
+	for (unsigned int i = 0; i < rate->n_fields; i++) {
 		key_field(&limit, rate, i, c->filter->hook);
+		if (rate->field[i] == FIELD_META_SKUID)
+			c->head->flags |= FILTER_NEEDS_SKUID;
+	}
 	c->limits[*c->n_limits] = limit;
 	*ret = (*c->n_limits)++;
 	return 0;

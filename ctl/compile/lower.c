@@ -179,6 +179,14 @@ size_t lower_conditions(const struct rule *rule)
 	return i;
 }
 
+bool lower_has_limit(const struct rule *rule)
+{
+	for (size_t i = 0; i < rule->n_items; i++)
+		if (rule->items[i].kind == ITEM_LIMIT)
+			return true;
+	return false;
+}
+
 /* A limit, too: it may say no, and takes note of those packets only that got there. */
 bool lower_is_eager(const struct rule *rule)
 {

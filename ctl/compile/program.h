@@ -92,6 +92,7 @@ struct lower_context {
 };
 /* Has the rule a statement that later conditions or rules do not undo? Then it must run in file order. */
 bool lower_is_eager(const struct rule *rule);
+bool lower_has_limit(const struct rule *rule);
 /* How many of the rule's items stand before its first statement. */
 size_t lower_conditions(const struct rule *rule);
 /* Fills flags and `more` of the rule's nodes. settled: per item, the comparison says it all. limits: per item. */

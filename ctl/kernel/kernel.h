@@ -50,6 +50,8 @@ void runner_close(struct runner *runner);
  * Set slots must be 0 ... policy->n_sets - 1 (set_slots_plain), interface numbers those of `devices`. */
 int runner_load(struct runner *runner, const struct policy *policy, const struct device_env *devices,
 		const struct image *image, struct diag *diag);
+/* No flow was ever seen, no limit ever used. */
+int runner_forget(struct runner *runner);
 /* About 2 us a frame. */
 int runner_run(struct runner *runner, const struct runner_frame *frame, struct runner_result *ret);
 /* Counters of the private copy, since runner_load. */

@@ -238,6 +238,18 @@ int memory_map(struct memory *ret, int control_fd, int tables_fd, int manifest_f
 	return 0;
 }
 
+int memory_clear(int fd, size_t value_size, size_t entries)
+{
+	size_t bytes = map_bytes(value_size, entries);
+	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (at == MAP_FAILED)
+		return -errno;
+	memset(at, 0, bytes);
+	munmap(at, bytes);
+	return 0;
+}
+
 void memory_unmap(struct memory *m)
 {
 	if (m->control)

@@ -63,6 +63,8 @@ struct memory {
 int memory_map(struct memory *ret, int control_fd, int tables_fd, int manifest_fd, int lines_fd,
 	       const struct capacity *capacity, struct diag *diag);
 void memory_unmap(struct memory *memory);
+/* Zeroes an mmapable map. -errno. */
+int memory_clear(int fd, size_t value_size, size_t entries);
 /* The other half becomes the same as the one that runs. Returns its head. */
 struct tables_head *memory_repeat_half(struct memory *memory);
 struct tables_head *memory_head(const struct memory *memory, uint64_t generation);

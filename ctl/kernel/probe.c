@@ -145,7 +145,10 @@ int kernel_verified(struct verified *ret, size_t *ret_n, struct diag *diag)
 	struct bpf_program *program;
 	struct weir_bpf *bpf;
 	size_t n = 0;
-	int r = load_open(&bpf, &small, 0, &shared_none, diag);
+	int r;
+
+	small.features = ~0u; /* all that a rule file can ask for */
+	r = load_open(&bpf, &small, 0, &shared_none, diag);
 
 	if (r)
 		return r;

@@ -270,6 +270,15 @@ int runner_load(struct runner *runner, const struct policy *policy, const struct
 	return 0;
 }
 
+int runner_forget(struct runner *runner)
+{
+	int r = memory_clear(bpf_map__fd(runner->bpf->maps.flows), sizeof(struct flow), runner->capacity.n_flows);
+
+	return r
+		       ?: memory_clear(bpf_map__fd(runner->bpf->maps.buckets), sizeof(struct bucket_line),
+				       runner->capacity.n_buckets);
+}
+
 int runner_run(struct runner *runner, const struct runner_frame *frame, struct runner_result *ret)
 {
 	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .repeat = 1);

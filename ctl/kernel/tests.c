@@ -8,7 +8,7 @@
 
 static const char *verdict_word(enum verdict verdict)
 {
-	static const char *const words[] = { "accept", "drop", "redirect" };
+	static const char *const words[] = { "accept", "drop", "redirect", "reject" };
 
 	return verdict < VERDICT_MAX ? words[verdict] : "?";
 }
@@ -28,6 +28,7 @@ static enum verdict wanted_verdict(const struct test *test)
 {
 	return test->verdict == POLICY_ACCEPT     ? VERDICT_ACCEPT
 	       : test->verdict == POLICY_REDIRECT ? VERDICT_REDIRECT
+	       : test->verdict == POLICY_REJECT   ? VERDICT_REJECT
 						  : VERDICT_DROP;
 }
 
@@ -118,7 +119,9 @@ int tests_run(struct runner *runner, const struct policy *policy, const struct d
 		if (r)
 			return diag_oom(diag);
 		frame.bytes = bytes;
-		r = runner_run(runner, &frame, &outcome.result);
+		frame.has_ct = test->packet.ct >= 0;
+		frame.ct = frame.has_ct ? (enum ct_state)test->packet.ct : CT_MAX;
+		r = runner_forget(runner) ?: runner_run(runner, &frame, &outcome.result);
 		free(bytes);
 		if (r)
 			return diag_errno(diag, -r, "cannot run test '%s'", test->name);
