@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Limits and the flow table's settings, in the data path's units. */
+/* Limits, bans and the flow table's settings, in the data path's units. */
 #include <string.h>
 
 #include "program.h"
@@ -65,6 +65,31 @@ int limit_add(struct lower_context *c, const struct limit_rate *rate, uint64_t h
 	return 0;
 }
 
+/* ---- bans ---- */
+
+int ban_add(struct lower_context *c, const struct ban_statement *statement, uint32_t *ret)
+{
+	const struct set *set = statement->set;
+	struct ban ban = { .timeout_ns = statement->timeout_ms * 1000000,
+			   .lines = set->size,
+			   .slot = c->input->set_slot[set->number],
+			   .prefix4 = statement->prefix4 < 32 ? statement->prefix4 : 0,
+			   .prefix6 = statement->prefix6 < 128 ? statement->prefix6 : 0 };
+
+	ban.mask[0][0] = prefix_word(statement->prefix4, 0);
+	for (unsigned int w = 0; w < 4; w++)
+		ban.mask[1][w] = prefix_word(statement->prefix6, w);
+	for (*ret = 0; *ret < *c->n_bans; (*ret)++)
+		if (!memcmp(&c->bans[*ret], &ban, sizeof(ban)))
+			return 0;
+	if (*ret == BANS_MAX) {
+		diag_error(c->diag, statement->loc, "more than %d different bans in all filters", BANS_MAX);
+		return -1;
+	}
+	c->bans[(*c->n_bans)++] = ban;
+	return 0;
+}
+
 /* ---- flows ---- */
 
 static uint32_t flow_ticks(uint64_t ms)
@@ -105,7 +130,7 @@ static uint32_t power_of_two(uint32_t least)
 #define LINES_PER_FLOW 2
 #define BUCKETS_LINES  (1u << 18) /* a million buckets, 16 MiB */
 
-void state_settings(struct image *image, const struct policy *policy, uint32_t n_limits)
+void state_settings(struct image *image, const struct policy *policy, uint32_t n_limits, uint32_t n_bans)
 {
 	struct flow_settings *flows = &image->head->flows;
 
@@ -115,6 +140,7 @@ void state_settings(struct image *image, const struct policy *policy, uint32_t n
 			if (policy->filters[f].rules[i].verdict == POLICY_REJECT)
 				image->features |= FEATURE_ANSWERS;
 	}
+	image->features |= n_bans ? FEATURE_BANS : 0;
 	if (n_limits) {
 		image->features |= FEATURE_LIMITS;
 		image->n_buckets = BUCKETS_LINES;
