@@ -20,11 +20,6 @@ enum ban_what {
 	BAN_INSERT,  /* 1: it is there now; 0: there is no room */
 };
 
-static __always_inline __u64 ban_now(void)
-{
-	return cfg.trace ? trace.boot_ns : bpf_ktime_get_boot_ns();
-}
-
 static __always_inline int ban_renew(struct set_value *value, const struct ban_line *line, __u64 timeout_ns)
 {
 	if (!value || value->prefix_len != line->prefix_len)
@@ -43,61 +38,60 @@ static __always_inline bool ban_lives(const struct set_value *value, struct ban_
 	return line->expires_ns > now;
 }
 
-/* -1: the set is not there. arg: timeout of a renewed or new element; of one to reclaim: now */
-#define BAN_ON(outer, key)                                                                                             \
+/* -1: the set is not there. */
+#define BAN_ON(outer)                                                                                                  \
 	({                                                                                                             \
 		void *map_ = SET_INNER(outer, slot);                                                                   \
-		struct set_value *value_, anew_ = { .expires_ns = line->expires_ns,                                    \
-						    .timeout_ns = arg,                                                 \
-						    .prefix_len = line->prefix_len,                                    \
-						    .ring = number };                                                  \
+		struct set_value *value_;                                                                              \
 		if (!map_)                                                                                             \
 			return -1;                                                                                     \
 		if (what == BAN_INSERT)                                                                                \
-			return !bpf_map_update_elem(map_, &(key), &anew_, BPF_ANY);                                    \
-		value_ = bpf_map_lookup_elem(map_, &(key));                                                            \
+			return !bpf_map_update_elem(map_, s->ban_key, &s->ban_value, BPF_ANY);                         \
+		value_ = bpf_map_lookup_elem(map_, s->ban_key);                                                        \
 		if (what == BAN_RENEW)                                                                                 \
-			return ban_renew(value_, line, arg);                                                           \
-		if (ban_lives(value_, line, number, arg))                                                              \
+			return ban_renew(value_, line, s->ban_value.timeout_ns);                                       \
+		if (ban_lives(value_, line, number, now))                                                              \
 			return 0;                                                                                      \
 		if (value_ && value_->ring == number)                                                                  \
-			bpf_map_delete_elem(map_, &(key));                                                             \
+			bpf_map_delete_elem(map_, s->ban_key);                                                         \
 		return 1;                                                                                              \
 	})
 
-/* One thing with the element that a line says: a function of its own, and global, so that it is verified once. */
-__weak __noinline int ban_element(struct ban_line *line, __u32 slot, __u32 number, __u32 what, __u64 arg)
+/*
+ * One thing with the element that a line says. A function of its own, and global, so that it is verified once; keys and
+ * values are in the scratch map, since the frames of all calls from the program to here share 512 bytes.
+ */
+__weak __noinline int ban_element(struct ban_line *line, __u32 slot, __u32 number, __u32 what, __u64 now)
 {
-	struct set_word_trie_key word_prefix = {};
-	struct set_quad_lpm_key quad_prefix;
-	struct set_word_key word;
-	struct set_quad_key quad;
+	__u64 zero = 0;
+	struct scratch *s = bpf_map_lookup_elem(&scratch, &zero);
 
-	if (!line)
+	if (!line || !s)
 		return -1;
 	switch (line->map) {
 	case SET_WORD:
-		word.word = line->word[0];
-		BAN_ON(set_word, word);
+		s->ban_key[0] = line->word[0];
+		BAN_ON(set_word);
 	case SET_WORD_LPM:
-		word_prefix.prefix_len = line->prefix_len;
-		word_prefix.word_be = bpf_htonl(line->word[0]);
-		BAN_ON(set_word_lpm, word_prefix);
+		s->ban_key[0] = line->prefix_len;
+		s->ban_key[1] = bpf_htonl(line->word[0]);
+		s->ban_key[2] = 0;
+		BAN_ON(set_word_lpm);
 	case SET_QUAD:
 		for (int i = 0; i < 4; i++)
-			quad.word[i] = line->word[i];
-		BAN_ON(set_quad, quad);
+			s->ban_key[i] = line->word[i];
+		BAN_ON(set_quad);
 	case SET_QUAD_LPM:
-		quad_prefix.prefix_len = line->prefix_len;
+		s->ban_key[0] = line->prefix_len;
 		for (int i = 0; i < 4; i++)
-			quad_prefix.word_be[i] = bpf_htonl(line->word[i]);
-		BAN_ON(set_quad_lpm, quad_prefix);
+			s->ban_key[1 + i] = bpf_htonl(line->word[i]);
+		BAN_ON(set_quad_lpm);
 	}
 	return -1;
 }
 
 /* A line for the element: taken from one that is dead. false: those that it is the turn of are all alive. */
-static __always_inline bool ban_insert(struct ban_line *line, const struct ban *ban, __u64 now)
+static __always_inline bool ban_insert(struct scratch *s, const struct ban *ban, __u64 now)
 {
 	__u32 slot = ban->slot & (SET_SLOTS - 1), zero = 0;
 	void *ring = SET_INNER(set_ring, slot);
@@ -118,16 +112,18 @@ static __always_inline bool ban_insert(struct ban_line *line, const struct ban *
 		if (old->expires_ns > now ||
 		    (old->expires_ns && ban_element(old, slot, number, BAN_RECLAIM, now) == 0))
 			continue;
-		*old = *line;
-		return ban_element(line, slot, number, BAN_INSERT, ban->timeout_ns) > 0;
+		*old = s->ban;
+		s->ban_value.ring = number;
+		return ban_element(&s->ban, slot, number, BAN_INSERT, now) > 0;
 	}
 	return false;
 }
 
-/* false: the packet has no source, since it is not IP. */
-static __always_inline bool ban_line_of(const struct scratch *s, const struct ban *ban, struct ban_line *line)
+/* The packet's source as an element. false: there is none, since the packet is not IP. */
+static __always_inline bool ban_begin(struct scratch *s, const struct ban *ban, __u64 now)
 {
 	__u32 family = s->key[KEY_FAMILY] == 6;
+	struct ban_line *line = &s->ban;
 
 	if (!family && s->key[KEY_FAMILY] != 4)
 		return false;
@@ -135,26 +131,28 @@ static __always_inline bool ban_line_of(const struct scratch *s, const struct ba
 		line->word[i] = s->key[KEY_SADDR0 + i] & ban->mask[family][i];
 	line->prefix_len = family ? ban->prefix6 : ban->prefix4;
 	line->map = (family ? SET_QUAD : SET_WORD) + !!line->prefix_len;
+	line->expires_ns = now + ban->timeout_ns;
+	s->ban_value = (struct set_value){ .expires_ns = line->expires_ns,
+					   .timeout_ns = ban->timeout_ns,
+					   .prefix_len = line->prefix_len };
 	return true;
 }
 
 /* What ban `number` says. A function of its own, and global, for the same reasons as event_log(). */
 __weak __noinline int ban_source(__u32 number)
 {
-	struct ban_line line;
 	const struct ban *ban;
 	struct scratch *s;
 	const void *half;
 	__u64 now;
 
-	if (!packet_memory(&s, &half))
+	if (!packet_memory(&s, &half) || (cfg.trace && !trace.bans))
 		return 0;
 	ban = &((const struct tables_head *)half)->ban[number & (BANS_MAX - 1)];
-	if ((cfg.trace && !trace.bans) || !ban_line_of(s, ban, &line))
+	now = cfg.trace ? trace.boot_ns : bpf_ktime_get_boot_ns();
+	if (!ban_begin(s, ban, now))
 		return 0;
-	now = ban_now();
-	line.expires_ns = now + ban->timeout_ns;
-	if (ban_element(&line, ban->slot, 0, BAN_RENEW, ban->timeout_ns) <= 0 && !ban_insert(&line, ban, now))
+	if (ban_element(&s->ban, ban->slot, 0, BAN_RENEW, now) <= 0 && !ban_insert(s, ban, now))
 		counter_add(s, COUNTER_BANS_FULL);
 	return 0;
 }

@@ -207,6 +207,11 @@ struct scratch {
 	__u32 flow_evicts; /* 1: the line that flow_pick() found has a flow */
 	__u32 n_header;    /* bytes of `header` that flow_read() left: options of a SYN, what an ICMP error quotes */
 	__u8 header[HEADER_BYTES]; /* a copy of a header that is not in the frame's linear part */
+	/* of the packet's ban (ban.h) */
+	struct ban_line ban;        /* what goes into the set */
+	struct set_value ban_value; /* with this value */
+	__u32 ban_key[5];           /* as the kernel's maps have the key */
+	__u32 pad;
 	/* CLOCK_BOOTTIME as of this CPU's latest look at it, and when that was (sets.h) */
 	__u64 clock_ns;
 	__u64 clock_jiffies;
