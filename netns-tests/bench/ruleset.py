@@ -35,6 +35,7 @@ class Ruleset(NamedTuple):
     default: str = "accept"
     sets: dict = {}  # name -> list of elements as text
     hook: str = "ingress"  # or egress
+    timeout: Optional[str] = None  # elements of sets expire, as bans do
 
 
 def ports(pair):
@@ -71,7 +72,8 @@ def weir_text(ruleset, device, directory):
         path = "%s/%s.txt" % (directory, name)
         with open(path, "w") as out:
             out.write("\n".join(elements) + "\n")
-        lines.append('set %s { type addr; file "%s" }' % (name, path))
+        extra = "timeout %s; size %d; " % (ruleset.timeout, len(elements)) if ruleset.timeout else ""
+        lines.append('set %s { type addr; %sfile "%s" }' % (name, extra, path))
     lines += ["filter f {", "hook " + ruleset.hook, "device " + device, "default " + ruleset.default]
     places = []
     for rule in ruleset.rules:
