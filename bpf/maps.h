@@ -131,7 +131,7 @@ struct {
 	__uint(max_entries, 256 * 1024);
 } events __weak SEC(".maps");
 
-#define HEADER_BYTES 72 /* an IPv4 header with all options, 8 bytes more, and these to whole words */
+#define HEADER_BYTES 128 /* an IPv4 header with all options, and 8 bytes more; a power of two */
 
 /*
  * One packet's working memory, a CPU's own. In a map and not on the stack, so that the verifier forgets
@@ -142,7 +142,7 @@ struct scratch {
 	__u32 key[KEY_MAX];
 	__u32 length;  /* bytes of the frame */
 	__u32 ip;      /* offset of the IP header, or of what else follows the tags */
-	__u32 l3;      /* the same, and once the packet is parsed that of the transport header */
+	__u32 l3;      /* the same; once the IP header is parsed, of the transport header, if that is in the packet */
 	__u32 end;     /* offset behind the IP packet: padding does not count */
 	__u32 half;    /* generation & 1 */
 	__u32 filter;  /* number of the filter */
@@ -166,8 +166,7 @@ struct scratch {
 	__u32 next_found;
 	__u32 n_found;
 	__u32 n_programs;
-	__u32 outside; /* 1: a number led outside the tables */
-	__u32 pad;
+	__u32 outside;                /* 1: a number led outside the tables */
 	__u32 current;                /* the node that a program is at */
 	__u32 counter;                /* of the rule that decided, or COUNTER_NONE */
 	__u32 number;                 /* key of a lookup */
@@ -199,6 +198,21 @@ struct {
 	__type(value, struct scratch);
 } scratch __weak SEC(".maps");
 
+/* An answer of `reject` while it is being written (answer.h): a CPU's own, as above. */
+struct answer {
+	__u32 link_bytes;  /* of `link`; 0: frames start with the IP header */
+	__u32 bytes;       /* of `packet` */
+	__u8 link[24];     /* Ethernet header and tags */
+	__u64 packet[160]; /* the IP packet, zero behind its end */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct answer);
+} answer_buffer __weak SEC(".maps");
+
 /*
  * The key of an array as a whole stack slot. Verifier: a slot that is written in part keeps what it held before
  * alive, and states that differ only there do not merge.
@@ -221,6 +235,9 @@ static __always_inline const struct line *pool_line(__u32 number)
 
 const volatile struct config cfg __weak = {};
 struct trace trace __weak;
+
+/* The time up to which the answers that were sent have been paid for (answer.h). Written and read by packets on all CPUs. */
+__u64 answers_paid __weak;
 
 /* The packet's scratch and half again, in a function that cannot be given them. false: not there (never). */
 static __always_inline bool packet_memory(struct scratch **s, const void **half)

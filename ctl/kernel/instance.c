@@ -172,7 +172,7 @@ int instance_create(struct instance **ret, const char *root, unsigned int number
 	instance->set[SET_QUAD] = duplicate(bpf_map__fd(bpf->maps.set_quad));
 	instance->set[SET_QUAD_LPM] = duplicate(bpf_map__fd(bpf->maps.set_quad_lpm));
 	instance->set[SET_TUPLE] = duplicate(bpf_map__fd(bpf->maps.set_tuple));
-	instance->program[HOOK_XDP] = duplicate(bpf_program__fd(bpf->progs.weir_xdp));
+	instance->program[HOOK_XDP] = duplicate(bpf_program__fd(load_xdp(bpf, capacity->features)));
 	instance->program[HOOK_TC_INGRESS] = duplicate(bpf_program__fd(bpf->progs.weir_tc_ingress));
 	instance->program[HOOK_TC_EGRESS] = duplicate(bpf_program__fd(bpf->progs.weir_tc_egress));
 	load_close(bpf);

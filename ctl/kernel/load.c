@@ -112,6 +112,11 @@ void load_close(struct weir_bpf *bpf)
 	weir_bpf__destroy(bpf);
 }
 
+struct bpf_program *load_xdp(const struct weir_bpf *bpf, uint32_t features)
+{
+	return features & FEATURE_ANSWERS ? bpf->progs.weir_xdp_answers : bpf->progs.weir_xdp;
+}
+
 uint64_t load_programs_hash(void)
 {
 	uint64_t hash = 0xcbf29ce484222325u;
@@ -170,6 +175,8 @@ int load_open(struct weir_bpf **ret, const struct capacity *c, unsigned int flag
 	    reuse(bpf->maps.manifest, shared->manifest) ?:
 	    reuse(bpf->maps.counters, shared->counters) ?:
 	    reuse(bpf->maps.counter_base, shared->counter_base);
+	bpf_program__set_autoload(bpf->progs.weir_xdp, false);
+	bpf_program__set_autoload(load_xdp(bpf, c->features), true);
 	if (r == 0 && flags & LOAD_XDP_ONLY) {
 		bpf_program__set_autoload(bpf->progs.weir_tc_ingress, false);
 		bpf_program__set_autoload(bpf->progs.weir_tc_egress, false);

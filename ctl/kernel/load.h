@@ -49,6 +49,9 @@ extern const struct shared_maps shared_none;
 int load_open(struct weir_bpf **ret, const struct capacity *capacity, unsigned int flags,
 	      const struct shared_maps *shared, struct diag *diag);
 void load_close(struct weir_bpf *bpf);
+/* The XDP program of these FEATURE_*. */
+struct bpf_program;
+struct bpf_program *load_xdp(const struct weir_bpf *bpf, uint32_t features);
 /* Of the object inside this command. */
 uint64_t load_programs_hash(void);
 

@@ -76,7 +76,7 @@ static int runner_make(struct runner *runner, const struct capacity *capacity, c
 	runner->outer[SET_QUAD] = bpf_map__fd(bpf->maps.set_quad);
 	runner->outer[SET_QUAD_LPM] = bpf_map__fd(bpf->maps.set_quad_lpm);
 	runner->outer[SET_TUPLE] = bpf_map__fd(bpf->maps.set_tuple);
-	runner->program[HOOK_XDP] = bpf_program__fd(bpf->progs.weir_xdp);
+	runner->program[HOOK_XDP] = bpf_program__fd(load_xdp(bpf, capacity->features));
 	runner->program[HOOK_TC_INGRESS] = bpf_program__fd(bpf->progs.weir_tc_ingress);
 	runner->program[HOOK_TC_EGRESS] = bpf_program__fd(bpf->progs.weir_tc_egress);
 	return memory_map(&runner->memory, bpf_map__fd(bpf->maps.control), bpf_map__fd(bpf->maps.tables),

@@ -338,7 +338,7 @@ static struct model_result judge_by_rules(struct judging *j)
 	return decide(j, j->filter->default_verdict, REASON_DEFAULT);
 }
 
-/* ---- which filter, and whether it tracks flows ---- */
+/* ---- which filter, and whether it tracks flows: found again, not as the language library found it ---- */
 
 static bool has_device(const struct filter *filter, int device)
 {
@@ -351,7 +351,8 @@ static bool has_device(const struct filter *filter, int device)
 static int find_filter(const struct policy *policy, enum policy_hook hook, int device)
 {
 	for (size_t f = 0; f < policy->n_filters; f++)
-		if (policy->filters[f].hook == hook && has_device(&policy->filters[f], device))
+		if (policy->filters[f].hook == hook && !policy->filters[f].implied &&
+		    has_device(&policy->filters[f], device))
 			return (int)f;
 	return MODEL_NONE;
 }
