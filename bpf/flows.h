@@ -116,11 +116,13 @@ static __always_inline void flow_read(struct hook_ctx *ctx, struct scratch *s)
 
 enum icmp_role { ICMP_ELSE, ICMP_QUESTION, ICMP_ANSWER, ICMP_ERROR, ICMP_NEIGHBOUR };
 
-/* *question: of an answer, the type of what it answers. */
-static __always_inline enum icmp_role icmp_role(__u32 proto, __u32 type, __u32 *question)
+/* *question: of an answer, the type of what it answers. ICMP of the other family is nothing. */
+static __always_inline enum icmp_role icmp_role(__u32 proto, __u32 ipv6, __u32 type, __u32 *question)
 {
 	*question = type;
-	if (proto == IPPROTO_ICMP) {
+	if ((proto == IPPROTO_ICMPV6) != !!ipv6)
+		return ICMP_ELSE;
+	if (!ipv6) {
 		switch (type) {
 		case 8:
 		case 13:
@@ -516,7 +518,7 @@ static __always_inline bool flow_quoted(struct scratch *s)
 	if (proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_SCTP) {
 		s->id.ports = load_be32(quote);
 	} else if (proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6) {
-		switch (icmp_role(proto, quote[0], &question)) {
+		switch (icmp_role(proto, s->id.ipv6, quote[0], &question)) {
 		case ICMP_QUESTION:
 			s->id.ports = load_be16(quote + 4) << 16 | question;
 			break;
@@ -555,7 +557,7 @@ static __always_inline enum ct_state flow_state_of(struct scratch *s, const stru
 		return CT_INVALID;
 	flow_identify(s);
 	if (proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6) {
-		role = icmp_role(proto, s->key[KEY_ICMP] >> 8, &question);
+		role = icmp_role(proto, s->id.ipv6, s->key[KEY_ICMP] >> 8, &question);
 		if (role == ICMP_NEIGHBOUR)
 			return CT_UNTRACKED;
 		if (role == ICMP_ELSE || (role == ICMP_ERROR && !flow_quoted(s)))

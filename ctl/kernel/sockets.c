@@ -16,7 +16,7 @@
 #include "root.h"
 
 #define STATES                                                                                                         \
-	(1 << TCP_ESTABLISHED | 1 << TCP_FIN_WAIT1 | 1 << TCP_FIN_WAIT2 | 1 << TCP_CLOSE_WAIT | 1 << TCP_LAST_ACK |     \
+	(1 << TCP_ESTABLISHED | 1 << TCP_FIN_WAIT1 | 1 << TCP_FIN_WAIT2 | 1 << TCP_CLOSE_WAIT | 1 << TCP_LAST_ACK |    \
 	 1 << TCP_CLOSING)
 
 /* An address as in the key: words in host order, most significant first. false: not one. */
@@ -48,8 +48,8 @@ static bool flow_of(struct flow *ret, const struct idiagnl_msg *socket)
 			      .proto = IPPROTO_TCP,
 			      .flags = FLOW_REPLIED | FLOW_ASSURED | FLOW_LIBERAL,
 			      /* as on the wire, which the library does not say */
-			      .ports = (uint32_t)ntohs(idiagnl_msg_get_sport(s)) << 16 |
-				       ntohs(idiagnl_msg_get_dport(s)),
+			      .ports =
+				      (uint32_t)ntohs(idiagnl_msg_get_sport(s)) << 16 | ntohs(idiagnl_msg_get_dport(s)),
 			      .scale = { FLOW_NO_SCALE, FLOW_NO_SCALE } };
 	if (!key_address(ret->addr[0], idiagnl_msg_get_src(s), &ipv6) ||
 	    !key_address(ret->addr[1], idiagnl_msg_get_dst(s), &same) || ipv6 != same)
