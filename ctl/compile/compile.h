@@ -50,6 +50,9 @@ struct image {
 	uint32_t worst_steps[FILTERS_MAX]; /* longest path a packet of this filter can take */
 };
 
+/* FEATURE_* that the programs must have for these rules. */
+uint32_t policy_features(const struct policy *policy);
+
 /* -EINVAL with problems in diag (too large, too many steps); warnings for rules that can never match. */
 int compile_policy(struct image **ret, const struct compile_input *input, struct diag *diag);
 void image_free(struct image *image);

@@ -34,6 +34,7 @@ struct stage {
 	uint32_t pool_end;          /* lines that all tables together need */
 	struct image *image;
 	char *manifest;
+	bool new_flows; /* nothing was tracked before: the flow table does not know the host's connections */
 	struct apply_result *result;
 };
 
@@ -229,6 +230,17 @@ static int place_sets(struct stage *s)
 	return r;
 }
 
+/* Do the running rules? */
+static bool tracks_flows(const struct weir_root *root)
+{
+	const struct running *running = root_running(root);
+
+	for (size_t f = 0; running && f < running->policy->n_filters; f++)
+		if (running->policy->filters[f].tracks)
+			return true;
+	return false;
+}
+
 /* Room for the new generation: a first instance, the one that is there, or one that is larger or of newer programs. */
 static int make_room(struct stage *s)
 {
@@ -240,6 +252,7 @@ static int make_room(struct stage *s)
 	char from[600], to[600];
 	int r;
 
+	s->new_flows = s->image->features & FEATURE_FLOWS && !tracks_flows(root);
 	roomy.n_lines = pool_roomy(s->image->head, s->pool_end);
 	roomy.features = need.features;
 	roomy.n_flows = need.n_flows > roomy.n_flows ? need.n_flows : roomy.n_flows;
@@ -533,6 +546,12 @@ static void undo(struct stage *s)
 	diag_clear(&quiet);
 }
 
+/* Connections that are older than the rules go on. Again after the swap: one may have begun in between. */
+static int seed_flows(struct stage *s)
+{
+	return s->new_flows ? flows_seed(s->root->instance, &s->image->head->flows, s->diag) : 0;
+}
+
 static int stage(struct stage *s)
 {
 	int r = s->root->instance ? root_settle(s->root, s->diag) : 0;
@@ -554,6 +573,8 @@ static int stage(struct stage *s)
 	r = load_kernel_sets(s);
 	if (r == 0)
 		r = attach_all(s);
+	if (r == 0)
+		r = seed_flows(s);
 	return r;
 }
 
@@ -607,7 +628,9 @@ int root_apply(struct weir_root *root, const struct policy *policy, const struct
 	swapped = now_ms();
 	swap(&s);
 	ret->generation = root->instance->memory.control->generation;
-	r = forget(&s);
+	r = seed_flows(&s);
+	if (r == 0)
+		r = forget(&s);
 	ret->swap_ms = now_ms() - swapped;
 	stage_clear(&s);
 	return r;
