@@ -92,7 +92,7 @@ static void put_limit(FILE *out, struct random *r)
 		say(out, "limit rate %s%u/%s burst %u packets%s", over, random_between(r, 1, 60), unit,
 		    random_between(r, 1, 20), key);
 	else
-		say(out, "limit rate %s%u bytes/%s burst %u bytes%s", over, random_between(r, 50, 5000), unit,
+		say(out, "limit rate %s%u bytes/%s burst %u bytes%s", over, random_between(r, 250, 5000), unit,
 		    random_below(r, 2000), key);
 }
 
@@ -232,6 +232,7 @@ struct tcp_side {
 	uint32_t got;         /* what it has from the other side, in order */
 	unsigned int scale;
 	uint16_t window;
+	uint32_t widest; /* of the windows, scaled */
 	bool fin;
 };
 
@@ -354,25 +355,15 @@ struct draft {
 	char text[100];
 };
 
-/* A number beside this one, or at a distance at which windows end. */
+/* A number beside this one, now and then at a distance at which windows end. */
 static uint32_t beside(struct random *r, uint32_t number)
 {
-	uint32_t distance = 0;
+	uint32_t distance = random_below(r, 3);
 
-	switch (random_below(r, 5)) {
-	case 0:
-		distance = 65535 + random_below(r, 4);
-		break;
-	case 1:
-		distance = 1u << random_below(r, 32);
-		break;
-	case 2:
-		distance = (1u << random_below(r, 18)) + random_between(r, 1, 2);
-		break;
-	default:
-		break;
-	}
-	distance += random_below(r, 3);
+	if (random_chance(r, 15))
+		distance += 65535 + random_below(r, 2);
+	else if (random_chance(r, 15))
+		distance += 1u << random_below(r, 32);
 	return random_chance(r, 50) ? number + distance : number - distance;
 }
 
@@ -402,6 +393,7 @@ static void put_options(struct draft *d, struct random *r, unsigned int scale)
 		{ 8, 3, 4, 9, 9, 3, 3, 201, 1 },
 		{ 8, 3, 3, 201, 3, 3, 202, 1, 1 },
 		{ 4, 0, 3, 3, 201 },
+		{ 8, 0, 2, 3, 3, 201, 0, 0, 0 },
 		{ 8, 8, 0, 3, 3, 201, 1, 1, 1 },
 		{ 8, 8, 1, 3, 3, 201, 1, 1, 1 },
 		{ 8, 8, 9, 3, 3, 201, 1, 1, 1 },
@@ -413,7 +405,7 @@ static void put_options(struct draft *d, struct random *r, unsigned int scale)
 		  1,  1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 3, 3, 201 },
 		{ 24, 30, 2, 30, 2, 30, 2, 30, 2, 30, 2, 30, 2, 30, 2, 30, 2, 30, 2, 30, 2, 1, 3, 3, 201 },
 	};
-	const uint8_t *form = random_chance(r, 60) ? forms[random_below(r, 3)] : random_pick(r, forms);
+	const uint8_t *form = random_chance(r, 40) ? forms[random_below(r, 3)] : random_pick(r, forms);
 	unsigned int n = form[0];
 
 	if (random_chance(r, 15))
@@ -457,6 +449,16 @@ static void tcp_start(struct slot *s, struct random *r)
 	}
 }
 
+static uint32_t most(uint32_t a, uint32_t b)
+{
+	return a > b ? a : b;
+}
+
+static uint32_t scaled(const struct tcp_side *side)
+{
+	return (uint32_t)side->window << (side->scale > 14 ? 14 : side->scale);
+}
+
 /* What the side says now, if it tells the truth; the other one gets it, mostly. */
 static void tcp_send(struct slot *s, struct random *r, struct draft *d, unsigned int side, unsigned int flags,
 		     unsigned int length)
@@ -473,6 +475,7 @@ static void tcp_send(struct slot *s, struct random *r, struct draft *d, unsigned
 	d->spec.payload = length;
 	if (flags & SYN)
 		put_options(d, r, own->scale);
+	own->widest = most(own->widest, flags & SYN ? own->window : scaled(own));
 	own->next += length + !!(flags & SYN) + !!(flags & FIN);
 	if (random_chance(r, 92))
 		peer->got = own->next;
@@ -495,7 +498,7 @@ static void tcp_answer_syn(struct slot *s, struct random *r, struct draft *d)
 		own->next = random_chance(r, 70) ? own->first : own->first + random_below(r, 1000);
 		own->first = own->next;
 		tcp_send(s, r, d, origin, SYN, 0);
-	} else if (way < 88) {
+	} else if (way < 87) {
 		peer->got = own->next;
 		peer->next = random_chance(r, 70) ? 0 : peer->next;
 		tcp_send(s, r, d, !origin, random_chance(r, 85) ? RST | ACK : RST, 0);
@@ -586,6 +589,46 @@ static void tcp_truth(struct slot *s, struct random *r, struct draft *d)
 	}
 }
 
+static uint32_t power_above(uint32_t n)
+{
+	uint32_t power = 1;
+
+	while (power < n)
+		power *= 2;
+	return power;
+}
+
+/* Sequence numbers that the side did not mean, most of them where the window ends. */
+static uint32_t odd_seq(const struct slot *s, struct random *r, const struct draft *d)
+{
+	const struct tcp_side *own = &s->tcp[d->side], *peer = &s->tcp[!d->side];
+	uint32_t behind = power_above(peer->widest);
+	const uint32_t seqs[] = {
+		d->spec.seq,
+		own->next,
+		own->first,
+		peer->got + scaled(peer),
+		peer->got + peer->window,
+		peer->got + ((uint32_t)peer->window << random_below(r, 15)),
+		peer->got + peer->widest,
+		own->first + 1 + behind,
+		own->next - behind,
+		own->next - behind - 1,
+		own->next - behind - 1 - d->spec.payload,
+	};
+
+	return beside(r, random_pick(r, seqs));
+}
+
+static uint32_t odd_ack(const struct slot *s, struct random *r, const struct draft *d)
+{
+	const struct tcp_side *own = &s->tcp[d->side], *peer = &s->tcp[!d->side];
+	const uint32_t acks[] = { d->spec.ack, own->got,   peer->next,
+				  peer->first, peer->next, peer->next - most(power_above(own->widest), 65536) };
+
+	return beside(r, random_pick(r, acks));
+}
+
 static void tcp_lie(struct slot *s, struct random *r, struct draft *d)
 {
 	static const uint8_t odd[] = { 0,
@@ -604,18 +647,14 @@ static void tcp_lie(struct slot *s, struct random *r, struct draft *d)
 				       0xc2,
 				       0xc0 | ACK,
 				       SYN | ACK | 0x40 };
-	const struct tcp_side *own = &s->tcp[d->side], *peer = &s->tcp[!d->side];
-	uint32_t allowed = peer->got + ((uint32_t)peer->window << (peer->scale > 14 ? 14 : peer->scale));
-	const uint32_t seqs[] = { d->spec.seq, own->next, own->first, allowed, peer->got + peer->window, own->next };
-	const uint32_t acks[] = { d->spec.ack, own->got, peer->next, peer->first, peer->next };
 
 	switch (random_below(r, 6)) {
 	case 0:
 	case 1:
-		d->spec.seq = beside(r, random_pick(r, seqs));
+		d->spec.seq = odd_seq(s, r, d);
 		break;
 	case 2:
-		d->spec.ack = beside(r, random_pick(r, acks));
+		d->spec.ack = odd_ack(s, r, d);
 		break;
 	case 3:
 		d->spec.flags = random_pick(r, odd);
@@ -624,8 +663,8 @@ static void tcp_lie(struct slot *s, struct random *r, struct draft *d)
 		break;
 	case 4: /* a reset, or an acknowledgement, by somebody who guesses */
 		d->spec.flags = random_chance(r, 60) ? RST : random_chance(r, 50) ? RST | ACK : ACK;
-		d->spec.seq = beside(r, random_pick(r, seqs));
-		d->spec.ack = beside(r, random_pick(r, acks));
+		d->spec.seq = odd_seq(s, r, d);
+		d->spec.ack = odd_ack(s, r, d);
 		d->spec.payload = 0;
 		break;
 	default:
@@ -639,7 +678,7 @@ static void put_tcp(struct slot *s, struct random *r, struct draft *d)
 	char flags[9] = "";
 
 	tcp_truth(s, r, d);
-	if (random_chance(r, 14))
+	if (random_chance(r, 18))
 		tcp_lie(s, r, d);
 	for (unsigned int i = 0, n = 0; i < 8; i++)
 		if (d->spec.flags >> i & 1)
