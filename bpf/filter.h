@@ -55,6 +55,16 @@ static __always_inline void filter_judge(struct hook_ctx *ctx, struct scratch *s
 	}
 }
 
+/*
+ * Of what is accepted. A reject at egress makes one as well, if there is room: its answer comes in by the device, and
+ * filters there are to know whose it is.
+ */
+static __always_inline bool filter_makes_flow(const struct scratch *s)
+{
+	return s->verdict == VERDICT_ACCEPT || s->verdict == VERDICT_REDIRECT ||
+	       (s->verdict == VERDICT_REJECT && s->hook == HOOK_TC_EGRESS);
+}
+
 /* The one place where a reason becomes a verdict and is counted. */
 static __always_inline void filter_settle(struct scratch *s, const struct tables_head *t,
 					  const struct filter_head *filter)
@@ -67,8 +77,8 @@ static __always_inline void filter_settle(struct scratch *s, const struct tables
 		s->verdict = reason_is_malformed(reason) ? filter->malformed : VERDICT_DROP;
 		s->rule = RULE_NONE;
 	}
-	if (cfg.features & FEATURE_FLOWS && s->flow_make &&
-	    (s->verdict == VERDICT_ACCEPT || s->verdict == VERDICT_REDIRECT) && !flow_make()) {
+	if (cfg.features & FEATURE_FLOWS && s->flow_make && filter_makes_flow(s) && !flow_make() &&
+	    s->verdict != VERDICT_REJECT) {
 		reason = REASON_FLOWS_FULL;
 		s->reason = reason;
 		s->verdict = t->flows.full;

@@ -227,7 +227,7 @@ static int runner_load_sets(struct runner *runner, const struct policy *policy, 
 	return r;
 }
 
-#define RUNNER_FLOWS 4096u /* lines: a private copy sees few flows */
+#define RUNNER_FLOWS (1u << 17) /* lines: what a table of the usual size has */
 
 /* The same programs with what this image needs; what they learned is forgotten. */
 static int runner_extend(struct runner *runner, const struct image *image, struct diag *diag)

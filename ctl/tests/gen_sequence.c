@@ -22,203 +22,6 @@ static const uint8_t hosts6[][16] = { { 0x20, 1, 0x0d, 0xb8, [5] = 7, [15] = 1 }
 				      { 0x20, 1, 0x0d, 0xb8, [5] = 8, [7] = 0xff, [8] = 0x80, [15] = 9 } };
 static const uint16_t ports[] = { 22, 53, 80, 443, 40000, 40001 };
 
-/* ---- policies ---- */
-
-#define say(out, ...) fprintf(out, __VA_ARGS__)
-
-static void put_ct(FILE *out, struct random *r)
-{
-	static const char *const conditions[] = {
-		"ct state established",
-		"ct state established,related",
-		"ct state new",
-		"ct state invalid",
-		"ct state related",
-		"ct state untracked",
-		"ct state != new",
-		"ct state != established,related",
-		"ct state { new, untracked }",
-		"ct state != { invalid, new }",
-		"ct state . meta l4proto { new . 6, established . 17, invalid . 1 }",
-		"tcp dport . ct state { 22 . new, 80 . established, 443 . invalid }",
-		"ct state != new tcp flags & (fin | syn | rst | ack) == syn",
-	};
-
-	say(out, "%s", random_pick(r, conditions));
-}
-
-static void put_ordinary(FILE *out, struct random *r)
-{
-	static const char *const conditions[] = {
-		"tcp dport { 22, 80 }",
-		"tcp sport 1024-65535",
-		"udp dport 53",
-		"th dport 443",
-		"meta l4proto { 6, 17, 47 }",
-		"meta l4proto != 6",
-		"tcp flags & (syn | ack) == syn",
-		"tcp flags & rst != 0",
-		"icmp type echo-request",
-		"icmpv6 type { 1, 3, 128, 129, 135 }",
-		"ip saddr 198.51.100.0/24",
-		"saddr { 198.51.100.7, 192.0.2.1, 2001:db8:7::/48 }",
-		"ip6 daddr 2001:db8::1",
-		"iif dev1",
-		"fragment exists",
-		"meta length > 200",
-	};
-
-	say(out, "%s", random_pick(r, conditions));
-}
-
-static void put_limit(FILE *out, struct random *r)
-{
-	static const char *const keys[] = { "",
-					    "",
-					    " per saddr",
-					    " per saddr/24/48",
-					    " per ip daddr",
-					    " per ip6 saddr/56",
-					    " per th dport",
-					    " per saddr . proto",
-					    " per tcp dport . daddr/1/128",
-					    " per iif",
-					    " per ether saddr" };
-	static const char *const units[] = { "second", "second", "minute", "hour" };
-	const char *over = random_chance(r, 50) ? "over " : "", *unit = random_pick(r, units);
-	const char *key = random_pick(r, keys);
-
-	if (random_chance(r, 65))
-		say(out, "limit rate %s%u/%s burst %u packets%s", over, random_between(r, 1, 60), unit,
-		    random_between(r, 1, 20), key);
-	else
-		say(out, "limit rate %s%u bytes/%s burst %u bytes%s", over, random_between(r, 50, 5000), unit,
-		    random_below(r, 2000), key);
-}
-
-static void put_verdict(FILE *out, struct random *r)
-{
-	static const char *const verdicts[] = { "accept",
-						"accept",
-						"accept",
-						"accept",
-						"drop",
-						"drop",
-						"drop",
-						"reject",
-						"reject with tcp reset",
-						"reject with icmpx admin-prohibited",
-						"redirect to dev1" };
-
-	say(out, " %s", random_pick(r, verdicts));
-}
-
-static void put_rule(FILE *out, struct random *r, bool asks)
-{
-	bool limited = random_chance(r, 25), counted = random_chance(r, 15);
-
-	say(out, "\t");
-	if (random_chance(r, 20)) {
-		put_ordinary(out, r);
-		say(out, " ");
-	}
-	if (asks && random_chance(r, 70)) {
-		put_ct(out, r);
-		say(out, " ");
-	}
-	if (limited) {
-		put_limit(out, r);
-		say(out, " ");
-	}
-	if (counted)
-		say(out, random_chance(r, 50) ? "counter " : "counter c ");
-	else if (limited && random_chance(r, 30))
-		put_limit(out, r);
-	if ((!counted && !limited) || random_chance(r, 80))
-		put_verdict(out, r);
-	else if (!counted)
-		say(out, " counter");
-	say(out, "\n");
-}
-
-/* A rule for each state, so that every difference between states is one between rules. */
-static void put_rule_for_each(FILE *out, struct random *r)
-{
-	static const char *const states[] = { "established", "related", "new", "untracked", "invalid" };
-
-	for (unsigned int i = 0; i < 5; i++)
-		say(out, "\tct state %s %s%s\n", states[i], random_chance(r, 20) ? "counter " : "",
-		    i == 4 || random_chance(r, 10) ? "drop" : "accept");
-}
-
-static void put_filter(FILE *out, struct random *r, const char *name, const char *hook, const char *devices, bool asks)
-{
-	static const char *const ways[] = { "accept", "drop" };
-
-	say(out, "filter %s {\n\thook %s\n\tdevice %s\n", name, hook, devices);
-	say(out, "\tdefault %s\n\tfragments %s\n\tmalformed %s\n", random_chance(r, 70) ? "accept" : "drop",
-	    random_chance(r, 80) ? "accept" : "drop", random_pick(r, ways));
-	for (unsigned int n = random_below(r, 4); n > 0; n--)
-		put_rule(out, r, asks);
-	if (asks && random_chance(r, 70))
-		put_rule_for_each(out, r);
-	else
-		for (unsigned int n = random_between(r, 1, 8); n > 0; n--)
-			put_rule(out, r, asks);
-	if (asks) /* else the filter might not ask after all */
-		say(out, "\tct state invalid drop\n");
-	say(out, "}\n");
-}
-
-/* Some policies have short times, so that one flow may end while others go on. */
-static void put_flows(FILE *out, struct random *r)
-{
-	say(out, "flows {\n\tsize 65536\n");
-	say(out, "\ttimeout tcp { syn_sent %us, syn_recv %us, established %us, fin_wait %us }\n",
-	    random_between(r, 1, 5), random_between(r, 1, 5), random_between(r, 1, 60), random_between(r, 1, 5));
-	say(out, "\ttimeout tcp { close_wait %us, last_ack %us, time_wait %us, close %us }\n", random_between(r, 1, 5),
-	    random_between(r, 1, 5), random_between(r, 1, 5), random_between(r, 1, 5));
-	say(out, "\ttimeout udp { unreplied 1s, replied %us }\n", random_between(r, 1, 5));
-	say(out, "\ttimeout icmp { unreplied 2s, replied %us }\n}\n", random_between(r, 1, 3));
-}
-
-char *gen_sequence_policy(struct random *random)
-{
-	static const struct {
-		const char *in, *out; /* hooks of dev0; NULL: no filter */
-	} shapes[] = {
-		{ "ingress", "egress" }, { "ingress tc", "egress" }, { "ingress", NULL },        { "ingress tc", NULL },
-		{ NULL, "egress" },      { "ingress", "egress" },    { "ingress tc", "egress" },
-	};
-	unsigned int shape = random_below(random, sizeof(shapes) / sizeof(*shapes));
-	const char *in = shapes[shape].in, *out = shapes[shape].out;
-	bool one_asks = in && out && random_chance(random, 40), in_asks = !one_asks || random_chance(random, 50);
-	bool both = random_chance(random, 60);
-	char *text;
-	size_t size;
-	FILE *f = open_memstream(&text, &size);
-
-	if (!f)
-		abort();
-	if (random_chance(random, 60))
-		put_flows(f, random);
-	if (in)
-		put_filter(f, random, "in", in, both ? "dev0, dev1" : "dev0", !out || in_asks);
-	if (out)
-		put_filter(f, random, "out", out, both && random_chance(random, 80) ? "dev0, dev1" : "dev0",
-			   !in || !one_asks || !in_asks);
-	if (!both && random_chance(random, 50))
-		put_filter(f, random, "more", random_chance(random, 50) ? "ingress tc" : "egress", "dev1",
-			   random_chance(random, 50));
-	else if (!both)
-		say(f, "filter more {\n\thook egress\n\tdevice dev1\n\tdefault accept\n\tct state invalid drop\n}\n");
-	if (in && random_chance(random, 10)) /* the second hook of one direction */
-		put_filter(f, random, "second", strcmp(in, "ingress") ? "ingress" : "ingress tc", "dev0",
-			   random_chance(random, 50));
-	fclose(f);
-	return text;
-}
-
 /* ---- conversations ---- */
 
 struct address {
@@ -232,6 +35,7 @@ struct tcp_side {
 	uint32_t got;         /* what it has from the other side, in order */
 	unsigned int scale;
 	uint16_t window;
+	uint32_t widest; /* of the windows, scaled */
 	bool fin;
 };
 
@@ -354,25 +158,15 @@ struct draft {
 	char text[100];
 };
 
-/* A number beside this one, or at a distance at which windows end. */
+/* A number beside this one, now and then at a distance at which windows end. */
 static uint32_t beside(struct random *r, uint32_t number)
 {
-	uint32_t distance = 0;
+	uint32_t distance = random_below(r, 3);
 
-	switch (random_below(r, 5)) {
-	case 0:
-		distance = 65535 + random_below(r, 4);
-		break;
-	case 1:
-		distance = 1u << random_below(r, 32);
-		break;
-	case 2:
-		distance = (1u << random_below(r, 18)) + random_between(r, 1, 2);
-		break;
-	default:
-		break;
-	}
-	distance += random_below(r, 3);
+	if (random_chance(r, 15))
+		distance += 65535 + random_below(r, 2);
+	else if (random_chance(r, 15))
+		distance += 1u << random_below(r, 32);
 	return random_chance(r, 50) ? number + distance : number - distance;
 }
 
@@ -402,6 +196,7 @@ static void put_options(struct draft *d, struct random *r, unsigned int scale)
 		{ 8, 3, 4, 9, 9, 3, 3, 201, 1 },
 		{ 8, 3, 3, 201, 3, 3, 202, 1, 1 },
 		{ 4, 0, 3, 3, 201 },
+		{ 8, 0, 2, 3, 3, 201, 0, 0, 0 },
 		{ 8, 8, 0, 3, 3, 201, 1, 1, 1 },
 		{ 8, 8, 1, 3, 3, 201, 1, 1, 1 },
 		{ 8, 8, 9, 3, 3, 201, 1, 1, 1 },
@@ -413,7 +208,7 @@ static void put_options(struct draft *d, struct random *r, unsigned int scale)
 		  1,  1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 3, 3, 201 },
 		{ 24, 30, 2, 30, 2, 30, 2, 30, 2, 30, 2, 30, 2, 30, 2, 30, 2, 30, 2, 30, 2, 1, 3, 3, 201 },
 	};
-	const uint8_t *form = random_chance(r, 60) ? forms[random_below(r, 3)] : random_pick(r, forms);
+	const uint8_t *form = random_chance(r, 40) ? forms[random_below(r, 3)] : random_pick(r, forms);
 	unsigned int n = form[0];
 
 	if (random_chance(r, 15))
@@ -457,6 +252,16 @@ static void tcp_start(struct slot *s, struct random *r)
 	}
 }
 
+static uint32_t most(uint32_t a, uint32_t b)
+{
+	return a > b ? a : b;
+}
+
+static uint32_t scaled(const struct tcp_side *side)
+{
+	return (uint32_t)side->window << (side->scale > 14 ? 14 : side->scale);
+}
+
 /* What the side says now, if it tells the truth; the other one gets it, mostly. */
 static void tcp_send(struct slot *s, struct random *r, struct draft *d, unsigned int side, unsigned int flags,
 		     unsigned int length)
@@ -473,6 +278,7 @@ static void tcp_send(struct slot *s, struct random *r, struct draft *d, unsigned
 	d->spec.payload = length;
 	if (flags & SYN)
 		put_options(d, r, own->scale);
+	own->widest = most(own->widest, flags & SYN ? own->window : scaled(own));
 	own->next += length + !!(flags & SYN) + !!(flags & FIN);
 	if (random_chance(r, 92))
 		peer->got = own->next;
@@ -495,7 +301,7 @@ static void tcp_answer_syn(struct slot *s, struct random *r, struct draft *d)
 		own->next = random_chance(r, 70) ? own->first : own->first + random_below(r, 1000);
 		own->first = own->next;
 		tcp_send(s, r, d, origin, SYN, 0);
-	} else if (way < 88) {
+	} else if (way < 87) {
 		peer->got = own->next;
 		peer->next = random_chance(r, 70) ? 0 : peer->next;
 		tcp_send(s, r, d, !origin, random_chance(r, 85) ? RST | ACK : RST, 0);
@@ -586,6 +392,46 @@ static void tcp_truth(struct slot *s, struct random *r, struct draft *d)
 	}
 }
 
+static uint32_t power_above(uint32_t n)
+{
+	uint32_t power = 1;
+
+	while (power < n)
+		power *= 2;
+	return power;
+}
+
+/* Sequence numbers that the side did not mean, most of them where the window ends. */
+static uint32_t odd_seq(const struct slot *s, struct random *r, const struct draft *d)
+{
+	const struct tcp_side *own = &s->tcp[d->side], *peer = &s->tcp[!d->side];
+	uint32_t behind = power_above(peer->widest);
+	const uint32_t seqs[] = {
+		d->spec.seq,
+		own->next,
+		own->first,
+		peer->got + scaled(peer),
+		peer->got + peer->window,
+		peer->got + ((uint32_t)peer->window << random_below(r, 15)),
+		peer->got + peer->widest,
+		own->first + 1 + behind,
+		own->next - behind,
+		own->next - behind - 1,
+		own->next - behind - 1 - d->spec.payload,
+	};
+
+	return beside(r, random_pick(r, seqs));
+}
+
+static uint32_t odd_ack(const struct slot *s, struct random *r, const struct draft *d)
+{
+	const struct tcp_side *own = &s->tcp[d->side], *peer = &s->tcp[!d->side];
+	const uint32_t acks[] = { d->spec.ack, own->got,   peer->next,
+				  peer->first, peer->next, peer->next - most(power_above(own->widest), 65536) };
+
+	return beside(r, random_pick(r, acks));
+}
+
 static void tcp_lie(struct slot *s, struct random *r, struct draft *d)
 {
 	static const uint8_t odd[] = { 0,
@@ -604,18 +450,14 @@ static void tcp_lie(struct slot *s, struct random *r, struct draft *d)
 				       0xc2,
 				       0xc0 | ACK,
 				       SYN | ACK | 0x40 };
-	const struct tcp_side *own = &s->tcp[d->side], *peer = &s->tcp[!d->side];
-	uint32_t allowed = peer->got + ((uint32_t)peer->window << (peer->scale > 14 ? 14 : peer->scale));
-	const uint32_t seqs[] = { d->spec.seq, own->next, own->first, allowed, peer->got + peer->window, own->next };
-	const uint32_t acks[] = { d->spec.ack, own->got, peer->next, peer->first, peer->next };
 
 	switch (random_below(r, 6)) {
 	case 0:
 	case 1:
-		d->spec.seq = beside(r, random_pick(r, seqs));
+		d->spec.seq = odd_seq(s, r, d);
 		break;
 	case 2:
-		d->spec.ack = beside(r, random_pick(r, acks));
+		d->spec.ack = odd_ack(s, r, d);
 		break;
 	case 3:
 		d->spec.flags = random_pick(r, odd);
@@ -624,8 +466,8 @@ static void tcp_lie(struct slot *s, struct random *r, struct draft *d)
 		break;
 	case 4: /* a reset, or an acknowledgement, by somebody who guesses */
 		d->spec.flags = random_chance(r, 60) ? RST : random_chance(r, 50) ? RST | ACK : ACK;
-		d->spec.seq = beside(r, random_pick(r, seqs));
-		d->spec.ack = beside(r, random_pick(r, acks));
+		d->spec.seq = odd_seq(s, r, d);
+		d->spec.ack = odd_ack(s, r, d);
 		d->spec.payload = 0;
 		break;
 	default:
@@ -639,7 +481,7 @@ static void put_tcp(struct slot *s, struct random *r, struct draft *d)
 	char flags[9] = "";
 
 	tcp_truth(s, r, d);
-	if (random_chance(r, 14))
+	if (random_chance(r, 18))
 		tcp_lie(s, r, d);
 	for (unsigned int i = 0, n = 0; i < 8; i++)
 		if (d->spec.flags >> i & 1)

@@ -420,7 +420,8 @@ static struct model_result judge_with_state(struct judging *j)
 	j->packet->ct = said.state;
 	j->result.ct = said.state;
 	result = judge_by_rules(j);
-	if (said.begins && (result.verdict == POLICY_ACCEPT || result.verdict == POLICY_REDIRECT))
+	if (said.begins && (result.verdict == POLICY_ACCEPT || result.verdict == POLICY_REDIRECT ||
+			    (result.verdict == POLICY_REJECT && j->packet->frame->hook == POLICY_TC_EGRESS)))
 		model_flows_begin(j->state->flows, j->packet);
 	return result;
 }

@@ -562,12 +562,3 @@ void model_flows_free(struct model_flows *flows)
 	free(flows->flow);
 	free(flows);
 }
-
-size_t model_flows_count(const struct model_flows *flows, uint64_t now_ns)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < flows->n; i++)
-		n += is_there(&flows->flow[i], now_ns);
-	return n;
-}
