@@ -53,7 +53,7 @@ static void say_filter(struct out *out, const struct rules *rules, size_t n)
 		 lookups, lookups == 1 ? "" : "s", (unsigned long long)ns);
 	out_string(out, "default", verdict_name(filter->default_verdict));
 	out_string(out, "malformed", verdict_name(filter->malformed));
-	out_string(out, "fragments", verdict_name(filter->fragments));
+	out_string(out, "fragments", policy_fragments_word(filter->fragments));
 	out_integer(out, "rules", filter->n_rules);
 	out_integer(out, "steps", steps);
 	out_integer(out, "lookups", lookups);
@@ -90,16 +90,18 @@ static int say_set(struct out *out, const struct set *set)
 	return EXIT_DONE;
 }
 
-/* What flows and limits take, whatever they hold. */
+/* What flows, limits and datagrams in parts take, whatever they hold. */
 static void say_memory(struct out *out, const struct rules *rules)
 {
 	const struct image *image = rules->image;
 	uint64_t flows = (uint64_t)image->n_flows * sizeof(struct flow);
 	uint64_t limits = (uint64_t)image->n_buckets * sizeof(struct bucket_line);
+	uint64_t fragments = (uint64_t)image->n_datagrams * DATAGRAM_BUCKET_BYTES;
 
 	out_object(out, "memory");
 	out_integer(out, "flows", flows);
 	out_integer(out, "limits", limits);
+	out_integer(out, "fragments", fragments);
 	out_end(out);
 	if (flows)
 		out_text(out, "flows: room for %u in %llu KiB, when it is full: %s\n", rules->policy->flows.size,
@@ -107,6 +109,9 @@ static void say_memory(struct out *out, const struct rules *rules)
 	if (limits)
 		out_text(out, "limits: room for %llu keys in %llu KiB\n",
 			 (unsigned long long)image->n_buckets * BUCKETS_PER_LINE, (unsigned long long)limits >> 10);
+	if (fragments)
+		out_text(out, "fragments: room for %u datagrams in %llu KiB\n", image->n_datagrams * DATAGRAM_LANES,
+			 (unsigned long long)fragments >> 10);
 }
 
 int cmd_check(struct run *run)

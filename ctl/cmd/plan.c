@@ -67,7 +67,7 @@ static void say_properties(struct plan *plan, const struct filter *old, const st
 #define SAY(name, value)  say_property(plan, name, old ? value(old) : NULL, new ? value(new) : NULL)
 #define DEFAULT(filter)   verdict_name(filter->default_verdict)
 #define MALFORMED(filter) verdict_name(filter->malformed)
-#define FRAGMENTS(filter) verdict_name(filter->fragments)
+#define FRAGMENTS(filter) policy_fragments_word(filter->fragments)
 #define COUNTERS(filter)  (filter->rule_counters ? "on" : "off")
 #define TRACKS(filter)    (filter->tracks ? "flows" : NULL)
 	SAY("hook", hook_text);

@@ -83,16 +83,16 @@ static void say_devices(struct show *show, const struct filter *filter)
 	out_end(show->out);
 }
 
-static void say_policy(struct show *show, const char *name, enum policy_verdict verdict, struct counter counter)
+static void say_policy(struct show *show, const char *name, const char *word, struct counter counter)
 {
 	out_object(show->out, name);
-	out_string(show->out, "verdict", verdict_name(verdict));
+	out_string(show->out, "verdict", word);
 	say_counter(show, counter);
 	out_end(show->out);
 	if (!(show->parts & PART_RULES))
 		return;
 	text_counter(show, counter);
-	out_text(show->out, "  %s %s\n", name, verdict_name(verdict));
+	out_text(show->out, "  %s %s\n", name, word);
 }
 
 static void say_policies(struct show *show, size_t f)
@@ -108,9 +108,10 @@ static void say_policies(struct show *show, size_t f)
 			malformed.packets += counter.packets;
 			malformed.bytes += counter.bytes;
 		}
-	say_policy(show, "malformed", filter->malformed, malformed);
-	say_policy(show, "fragments", filter->fragments, counter_at(show, first + REASON_FRAGMENT));
-	say_policy(show, "default", filter->default_verdict, counter_at(show, first + REASON_DEFAULT));
+	say_policy(show, "malformed", verdict_name(filter->malformed), malformed);
+	say_policy(show, "fragments", policy_fragments_word(filter->fragments),
+		   counter_at(show, first + REASON_FRAGMENT));
+	say_policy(show, "default", verdict_name(filter->default_verdict), counter_at(show, first + REASON_DEFAULT));
 }
 
 static int say_rule(struct show *show, size_t f, size_t r)

@@ -44,7 +44,8 @@ struct image {
 	uint32_t features;   /* FEATURE_*: what the programs must have */
 	uint32_t n_flows;    /* lines of the flow table, of the limits' buckets */
 	uint32_t n_buckets;
-	uint32_t *rule_of; /* per node that compares: the rule's number in its filter */
+	uint32_t n_datagrams; /* buckets of datagrams */
+	uint32_t *rule_of;    /* per node that compares: the rule's number in its filter */
 	/* for `check` and `explain` */
 	size_t bytes;                      /* of head, nodes and refs */
 	uint32_t worst_steps[FILTERS_MAX]; /* longest path a packet of this filter can take */

@@ -244,9 +244,10 @@ static bool tracks_flows(const struct weir_root *root)
 /* Room for the new generation: a first instance, the one that is there, or one that is larger or of newer programs. */
 static int make_room(struct stage *s)
 {
-	struct capacity need = { s->image->n_nodes,       s->image->n_refs,    s->counters->n,
-				 strlen(s->manifest) + 1, s->pool_end,         s->image->features,
-				 s->image->n_flows,       s->image->n_buckets, 0 };
+	struct capacity need = {
+		s->image->n_nodes,  s->image->n_refs,  s->counters->n,      strlen(s->manifest) + 1, s->pool_end,
+		s->image->features, s->image->n_flows, s->image->n_buckets, s->image->n_datagrams,   0
+	};
 	struct capacity roomy = capacity_for(need.n_nodes, need.n_refs, need.n_counters, need.n_manifest);
 	struct weir_root *root = s->root;
 	char from[600], to[600];
@@ -257,6 +258,7 @@ static int make_room(struct stage *s)
 	roomy.features = need.features;
 	roomy.n_flows = need.n_flows > roomy.n_flows ? need.n_flows : roomy.n_flows;
 	roomy.n_buckets = need.n_buckets > roomy.n_buckets ? need.n_buckets : roomy.n_buckets;
+	roomy.n_datagrams = need.n_datagrams > roomy.n_datagrams ? need.n_datagrams : roomy.n_datagrams;
 	if (root->instance && capacity_holds(&root->instance->memory.capacity, &need) &&
 	    root->instance->memory.control->programs == load_programs_hash())
 		return 0;
@@ -273,6 +275,7 @@ static int make_room(struct stage *s)
 		roomy.features |= have->features;
 		roomy.n_flows = roomy.n_flows > have->n_flows ? roomy.n_flows : have->n_flows;
 		roomy.n_buckets = roomy.n_buckets > have->n_buckets ? roomy.n_buckets : have->n_buckets;
+		roomy.n_datagrams = roomy.n_datagrams > have->n_datagrams ? roomy.n_datagrams : have->n_datagrams;
 		return grow(root, &roomy, s->diag);
 	}
 	r = instance_create(&root->instance, root->path, 1, &roomy, NULL, s->diag);

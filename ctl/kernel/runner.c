@@ -239,8 +239,10 @@ static int runner_extend(struct runner *runner, const struct image *image, struc
 		larger.n_flows = image->n_flows < RUNNER_FLOWS ? image->n_flows : RUNNER_FLOWS;
 	if (image->n_buckets > larger.n_buckets)
 		larger.n_buckets = image->n_buckets < RUNNER_FLOWS ? image->n_buckets : RUNNER_FLOWS;
+	if (image->n_datagrams > larger.n_datagrams)
+		larger.n_datagrams = image->n_datagrams;
 	if (larger.features == runner->capacity.features && larger.n_flows == runner->capacity.n_flows &&
-	    larger.n_buckets == runner->capacity.n_buckets)
+	    larger.n_buckets == runner->capacity.n_buckets && larger.n_datagrams == runner->capacity.n_datagrams)
 		return 0;
 	return runner_make(runner, &larger, &shared_none, diag);
 }
@@ -252,7 +254,7 @@ int runner_load(struct runner *runner, const struct policy *policy, const struct
 	int r = 0;
 
 	if (image->features & ~runner->capacity.features || image->n_flows > runner->capacity.n_flows ||
-	    image->n_buckets > runner->capacity.n_buckets)
+	    image->n_buckets > runner->capacity.n_buckets || image->n_datagrams > runner->capacity.n_datagrams)
 		r = runner_extend(runner, image, diag);
 	if (r)
 		return r;
@@ -283,13 +285,28 @@ int runner_load(struct runner *runner, const struct policy *policy, const struct
 	return 0;
 }
 
+/* Nobody can map what has a lock. */
+static int forget_datagrams(struct runner *runner)
+{
+	int fd = bpf_map__fd(runner->bpf->maps.datagrams), r = 0;
+	void *nothing = calloc(1, bpf_map__value_size(runner->bpf->maps.datagrams));
+
+	if (!nothing)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < runner->capacity.n_datagrams && r == 0; i++)
+		r = bpf_map_update_elem(fd, &i, nothing, BPF_ANY);
+	free(nothing);
+	return r;
+}
+
 int runner_forget(struct runner *runner)
 {
 	int r = memory_clear(bpf_map__fd(runner->bpf->maps.flows), sizeof(struct flow), runner->capacity.n_flows);
 
-	return r
-		       ?: memory_clear(bpf_map__fd(runner->bpf->maps.buckets), sizeof(struct bucket_line),
-				       runner->capacity.n_buckets);
+	r = r
+		    ?: memory_clear(bpf_map__fd(runner->bpf->maps.buckets), sizeof(struct bucket_line),
+				    runner->capacity.n_buckets);
+	return r ?: forget_datagrams(runner);
 }
 
 int runner_run(struct runner *runner, const struct runner_frame *frame, struct runner_result *ret)

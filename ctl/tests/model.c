@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "model_flows.h"
+#include "model_fragments.h"
 #include "model_limits.h"
 #include "model_packet.h"
 
@@ -333,7 +334,7 @@ static struct model_result judge_by_rules(struct judging *j)
 			j->result.redirect = (int)rule->redirect;
 		return decide(j, rule->verdict, REASON_RULE);
 	}
-	if (fragment->later && j->filter->fragments == POLICY_ACCEPT)
+	if (fragment->later && j->filter->fragments == FRAGMENTS_ACCEPT)
 		return decide(j, POLICY_ACCEPT, REASON_FRAGMENT);
 	return decide(j, j->filter->default_verdict, REASON_DEFAULT);
 }
@@ -401,7 +402,7 @@ static const struct filter *filter_of(const struct policy *policy, const struct 
 	static const struct filter implicit = {
 		.default_verdict = POLICY_ACCEPT,
 		.malformed = POLICY_ACCEPT,
-		.fragments = POLICY_ACCEPT,
+		.fragments = FRAGMENTS_ACCEPT,
 	};
 	int number = find_filter(policy, frame->hook, frame->device);
 
@@ -425,6 +426,31 @@ static struct model_result judge_with_state(struct judging *j)
 	return result;
 }
 
+static struct model_result judge_whole(struct judging *j)
+{
+	int ct = j->packet->frame->ct;
+
+	if (ct == MODEL_NONE && (j->result.filter == MODEL_IMPLICIT || filter_tracks(j->policy, j->filter)))
+		return judge_with_state(j);
+	j->packet->ct = ct == MODEL_NONE ? POLICY_CT_UNTRACKED : (enum policy_ct)ct;
+	return judge_by_rules(j);
+}
+
+/* Later fragments get what their first one got. */
+static struct model_result judge_fragment(struct judging *j)
+{
+	struct model_met met = model_fragments_meet(j->state->fragments, j->packet);
+	struct model_result result;
+
+	if (met.reason != REASON_RULE) {
+		j->result.redirect = met.redirect;
+		return decide(j, met.verdict, met.reason);
+	}
+	result = judge_whole(j);
+	model_fragments_note(j->state->fragments, j->packet, &result);
+	return result;
+}
+
 struct model_result model_judge(const struct policy *policy, const struct model_frame *frame, struct model_state *state,
 				struct model_counters *counters)
 {
@@ -444,12 +470,11 @@ struct model_result model_judge(const struct policy *policy, const struct model_
 	malformed = read_packet(&packet);
 	if (malformed != REASON_RULE)
 		return decide(&j, j.filter->malformed, malformed);
-	if (packet.fragment.any && j.filter->fragments == POLICY_DROP)
+	if (packet.fragment.any && j.filter->fragments == FRAGMENTS_DROP)
 		return decide(&j, POLICY_DROP, REASON_FRAGMENT);
-	if (frame->ct == MODEL_NONE && (j.result.filter == MODEL_IMPLICIT || filter_tracks(policy, j.filter)))
-		return judge_with_state(&j);
-	packet.ct = frame->ct == MODEL_NONE ? POLICY_CT_UNTRACKED : (enum policy_ct)frame->ct;
-	return judge_by_rules(&j);
+	if (packet.fragment.any && j.filter->fragments == FRAGMENTS_TRACK)
+		return judge_fragment(&j);
+	return judge_whole(&j);
 }
 
 /* ---- state ---- */
@@ -462,6 +487,7 @@ struct model_state *model_state_new(const struct policy *policy)
 		abort();
 	state->flows = model_flows_new(&policy->flows);
 	state->limits = model_limits_new();
+	state->fragments = model_fragments_new();
 	return state;
 }
 
@@ -471,6 +497,7 @@ void model_state_free(struct model_state *state)
 		return;
 	model_flows_free(state->flows);
 	model_limits_free(state->limits);
+	model_fragments_free(state->fragments);
 	free(state);
 }
 

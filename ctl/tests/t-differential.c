@@ -234,7 +234,7 @@ static void try_policy(struct trial *t)
 	text = t->rules ? structure.text : gen_policy(&random);
 	t->text = text;
 	t->tally->shown = 0;
-	if (loaded_open(&t->loaded, text) < 0) {
+	if (loaded_open(&t->loaded, text) < 0 || runner_forget(t->loaded.runner) < 0) {
 		t->tally->failed++;
 		show_policy(t);
 	} else {

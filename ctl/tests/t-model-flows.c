@@ -556,9 +556,9 @@ static struct rule rules[] = {
 static struct filter_device eth0 = { .device = 0 };
 static struct filter filters[] = {
 	{ "in", .hook = POLICY_TC_INGRESS, .devices = &eth0, .n_devices = 1, .default_verdict = POLICY_ACCEPT,
-	  .malformed = POLICY_DROP, .fragments = POLICY_ACCEPT, .rules = rules, .n_rules = 2 },
+	  .malformed = POLICY_DROP, .fragments = FRAGMENTS_ACCEPT, .rules = rules, .n_rules = 2 },
 	{ "out", .hook = POLICY_TC_EGRESS, .devices = &eth0, .n_devices = 1, .default_verdict = POLICY_ACCEPT,
-	  .malformed = POLICY_DROP, .fragments = POLICY_ACCEPT, .rules = rules, .n_rules = 2 },
+	  .malformed = POLICY_DROP, .fragments = FRAGMENTS_ACCEPT, .rules = rules, .n_rules = 2 },
 };
 static const struct policy policy = {
 	.filters = filters,
