@@ -109,8 +109,7 @@ static __always_inline bool ban_insert(struct scratch *s, const struct ban *ban,
 		old = bpf_map_lookup_elem(ring, &number);
 		if (!old)
 			return false;
-		if (old->expires_ns > now ||
-		    (old->expires_ns && ban_element(old, slot, number, BAN_RECLAIM, now) == 0))
+		if (old->expires_ns > now || (old->expires_ns && ban_element(old, slot, number, BAN_RECLAIM, now) == 0))
 			continue;
 		*old = s->ban;
 		s->ban_value.ring = number;

@@ -101,7 +101,7 @@ static __always_inline int sets_hit(struct scratch *s, const struct lookup *l, s
 		int found_ = -1;                                                                                       \
 		for (int i_ = 0; i_ < SETS_HIDDEN; i_++) {                                                             \
 			value_ = bpf_map_lookup_elem(lpm, &(key));                                                     \
-			if (!value_ || !sets_expired(s, l, value_) || !value_->prefix_len) {                              \
+			if (!value_ || !sets_expired(s, l, value_) || !value_->prefix_len) {                           \
 				found_ = sets_hit(s, l, value_);                                                       \
 				break;                                                                                 \
 			}                                                                                              \

@@ -113,7 +113,7 @@ int compile_policy(struct image **ret, const struct compile_input *input, struct
 	}
 	if (r == 0)
 		r = bind_devices(image->head, input, diag);
-	state_settings(image, policy, n_limits, n_bans);
+	state_settings(image, policy, n_limits);
 	free(program.cost);
 	image->nodes = program.nodes;
 	image->n_nodes = program.n_nodes;

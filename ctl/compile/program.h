@@ -185,7 +185,7 @@ int limit_add(struct lower_context *context, const struct limit_rate *rate, uint
 /* One ban; equal ones are one. Not 0: there are too many. */
 int ban_add(struct lower_context *context, const struct ban_statement *statement, uint32_t *ret);
 /* What the programs must have for the policy, and how the flow table is to work. */
-void state_settings(struct image *image, const struct policy *policy, uint32_t n_limits, uint32_t n_bans);
+void state_settings(struct image *image, const struct policy *policy, uint32_t n_limits);
 
 /* compile_filter.c: fills the filter's head, lookups and its part of the image. -EINVAL with problems in diag, -ENOMEM. */
 int compile_filter(struct lower_context *context, struct image *image, struct diag *diag);

@@ -12,8 +12,8 @@
 /* Room for elements that `weir set add` brings later, where the file states no size. */
 #define ROOM_MIN 4096
 
-const char *const set_map_names[SET_OUTER_MAX] = { "set_word", "set_word_lpm", "set_quad",
-						       "set_quad_lpm", "set_tuple", "set_ring" };
+const char *const set_map_names[SET_OUTER_MAX] = { "set_word",     "set_word_lpm", "set_quad",
+						   "set_quad_lpm", "set_tuple",    "set_ring" };
 const struct inner inner_none = { { -1, -1, -1, -1, -1, -1 } };
 
 static const struct {
@@ -209,7 +209,8 @@ int inner_forget(const int outer[SET_OUTER_MAX], const struct slot *slots, size_
 	return 0;
 }
 
-int inner_open(struct inner *ret, const struct set *set, const int outer[SET_OUTER_MAX], uint16_t slot, struct diag *diag)
+int inner_open(struct inner *ret, const struct set *set, const int outer[SET_OUTER_MAX], uint16_t slot,
+	       struct diag *diag)
 {
 	struct inner inner = inner_none;
 	unsigned int used = set_maps_used(set);

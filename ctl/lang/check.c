@@ -143,7 +143,8 @@ static void check_ban(struct lang *l, struct ban_statement *ban)
 	if (set->n_types > 1 || set->type[0] != TYPE_ADDR)
 		ban_refused(l, use, "it does not hold addresses", "expected a set of `type addr`");
 	else if (set->has_content)
-		ban_refused(l, use, "the file says what is in it", "leave it without elements; `weir set add` may add some");
+		ban_refused(l, use, "the file says what is in it",
+			    "leave it without elements; `weir set add` may add some");
 	else if (!set->has_timeout)
 		ban_refused(l, use, "its elements stay for ever", "state `timeout 10m` or `flags timeout` in it");
 	else

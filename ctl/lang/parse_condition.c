@@ -32,9 +32,10 @@ static void unknown_field(struct parser *p, const struct field_word *words, stru
 	suggest_start(&s, words[at].text, words[at].length);
 	field_suggest(&s, words, at + 1);
 	if (!at) {
-		static const char *const others[] = { "counter", "log",      "limit",     "ban",       "accept",    "drop",
-						      "reject",  "redirect", "continue",  "comment",   "hook",
-						      "device",  "default",  "malformed", "fragments", "counters" };
+		static const char *const others[] = { "counter",  "log",       "limit",     "ban",
+						      "accept",   "drop",      "reject",    "redirect",
+						      "continue", "comment",   "hook",      "device",
+						      "default",  "malformed", "fragments", "counters" };
 
 		for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
 			suggest_offer(&s, others[i]);
