@@ -183,7 +183,7 @@ static const struct {
 	  "stdin:2:37: error: expected 'over' or 'under' behind 'full', found 'accept'" },
 	{ F("limit rate 10/second per saddr burst 5 accept"), "stdin:2:32: error: 'burst' cannot stand here" },
 	{ F("limit rate 10/second"), "stdin:2:1: error: this rule does nothing" },
-	{ F("ban @x drop"), "stdin:2:4: error: expected a time behind 'ban', as in 10m or 1d12h, found '@x'" },
+	{ F("ban @x drop"), "stdin:2:5: error: expected a time behind 'ban', as in 10m or 1d12h, found '@x'" },
 	{ F("ban"), "stdin:2:4: error: expected a time behind 'ban', as in 10m or 1d12h, found the end of the line" },
 	{ F("ban 10 @x drop"), "stdin:2:5: error: expected a time behind 'ban', as in 10m or 1d12h, found '10'" },
 	{ F("ban 0s @x drop"), "stdin:2:5: error: expected a time behind 'ban', as in 10m or 1d12h, found '0s'" },
