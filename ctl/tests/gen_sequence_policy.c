@@ -89,7 +89,8 @@ static void put_ban(FILE *out, struct random *r)
 	static const char *const whats[] = { "", "", "saddr/24 ", "saddr/32/128 ", "saddr/1/48 " };
 	const char *what = random_pick(r, whats);
 
-	say(out, "ban %ums %s@b%u ", random_between(r, 1, random_chance(r, 50) ? 3000 : 60000), what, random_below(r, 2));
+	say(out, "ban %ums %s@b%u ", random_between(r, 1, random_chance(r, 50) ? 3000 : 60000), what,
+	    random_below(r, 2));
 }
 
 static void put_verdict(FILE *out, struct random *r)
