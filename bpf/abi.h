@@ -857,7 +857,6 @@ struct trace {
 	__u64 now_ns;  /* CLOCK_MONOTONIC */
 	__u64 boot_ns; /* CLOCK_BOOTTIME */
 	__u32 bans;    /* 1: a ban goes into the set; 0: nothing is changed */
-	__u32 pad2;
 	/* out */
 	__u32 verdict;  /* enum verdict */
 	__u32 reason;   /* enum reason */
