@@ -158,7 +158,7 @@ int flow_list(struct run *run, char **words, size_t n)
 		goto out;
 	}
 	setvbuf(stdout, NULL, _IOFBF, 1 << 16);
-	out_array(run->out, "flows");
+	out_array_long(run->out, "flows");
 	if (root_flows(listing.root, say_flow, &listing, &run->diag) < 0)
 		code = EXIT_FAILED;
 	out_end(run->out);
