@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "root.h"
@@ -26,16 +25,13 @@ static size_t flow_bytes(uint32_t n)
 static int table_open(struct flow_table *ret, const struct instance *instance, struct diag *diag)
 {
 	const struct capacity *capacity = &instance->memory.capacity;
-	struct timespec now;
 	void *at = mmap(NULL, flow_bytes(capacity->n_flows), PROT_READ | PROT_WRITE, MAP_SHARED, instance->flows, 0);
 
 	if (at == MAP_FAILED)
 		return diag_errno(diag, errno, "cannot map the flow table into memory");
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	*ret = (struct flow_table){ .at = at,
-				    .n = capacity->n_flows,
-				    .seed = capacity->seed,
-				    .now = (now.tv_sec * 1000000000ull + now.tv_nsec) >> FLOW_TICK };
+	*ret = (struct flow_table){
+		.at = at, .n = capacity->n_flows, .seed = capacity->seed, .now = runner_clock() >> FLOW_TICK
+	};
 	return 0;
 }
 
@@ -132,6 +128,24 @@ int flows_carry(const struct instance *from, const struct instance *to, struct d
 	if (r == 0)
 		table_close(&new);
 	table_close(&old);
+	return r;
+}
+
+int flows_copy(const struct instance *from, int to, struct diag *diag)
+{
+	struct flow_table table;
+	size_t bytes = flow_bytes(from->memory.capacity.n_flows);
+	void *copy = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, to, 0);
+	int r;
+
+	if (copy == MAP_FAILED)
+		return diag_errno(diag, errno, "cannot map the flow table into memory");
+	r = table_open(&table, from, diag);
+	if (r == 0) {
+		memcpy(copy, table.at, bytes);
+		table_close(&table);
+	}
+	munmap(copy, bytes);
 	return r;
 }
 

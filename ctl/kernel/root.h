@@ -46,6 +46,8 @@ int counters_clear(int fd, const uint32_t *numbers, size_t n);
 /* flows.c: the flows of `from` that `to` has not yet, into its table. Both may be in use. */
 int flows_carry(const struct instance *from, const struct instance *to, struct diag *diag);
 
+/* All flows as they are now, into a table of the same size and seed that no packet uses. */
+int flows_copy(const struct instance *from, int to, struct diag *diag);
 /* The host's TCP connections that the table has not yet; settings: those of the running generation, or the next. */
 int flows_seed(const struct instance *instance, const struct flow_settings *settings, struct diag *diag);
 

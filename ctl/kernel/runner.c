@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -103,6 +104,14 @@ int runner_open(struct runner **ret, size_t n_nodes, size_t n_refs, struct diag 
 	return runner_new(ret, &capacity, &shared_none, diag);
 }
 
+uint64_t runner_clock(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+
 /* The tables of the running generation are copied; its sets are looked up where they are. */
 int runner_open_running(struct runner **ret, struct weir_root *root, struct diag *diag)
 {
@@ -124,8 +133,12 @@ int runner_open_running(struct runner **ret, struct weir_root *root, struct diag
 	memcpy(runner->memory.tables + (root_running(root)->generation & 1) * size,
 	       instance->memory.tables + (root_running(root)->generation & 1) * size, size);
 	runner->memory.control->generation = root_running(root)->generation;
-	*ret = runner;
-	return 0;
+	r = flows_copy(instance, bpf_map__fd(runner->bpf->maps.flows), diag);
+	if (r)
+		runner_close(runner);
+	else
+		*ret = runner;
+	return r;
 }
 
 void runner_close(struct runner *runner)
