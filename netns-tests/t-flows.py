@@ -319,7 +319,7 @@ def t_check_and_plan():
                {"name": "timeout tcp established", "old": "5d", "new": "1d"}], []))
     check("as text", "  +      timeout tcp established 1d\n" in host.guard.weir("plan", path).out)
     checked = host.guard.weir("check", path, "--json", expect=0).json
-    equal("check knows their memory", checked["memory"], {"flows": 262144 * 64, "limits": 0})
+    equal("check knows their memory", checked["memory"], {"flows": 262144 * 64, "limits": 0, "fragments": 0})
     check("and says it", "room for 100000 in 16384 KiB" in host.guard.weir("check", path).out)
     ran = host.guard.weir("plan", host.world.file("edge.rules", NO_STATE), "--json")
     equal("without ct state nothing is implied",
