@@ -866,6 +866,7 @@ struct trace {
 	__u32 filter;   /* number of the filter, or RULE_NONE where the device has none */
 	__u32 redirect; /* ifindex */
 	__u32 steps;
+	__u32 pad2;
 };
 
 /* A record of a `log` statement in the ring buffer. */
@@ -879,7 +880,6 @@ struct event {
 	__u32 prefix; /* number of the log prefix in the manifest, or RULE_NONE */
 	__u32 length;
 	__u32 key[KEY_WORDS];
-	__u32 pad;
 };
 
 _Static_assert(sizeof(struct node) == 32, "node");
