@@ -108,6 +108,7 @@ enum ct_state { CT_ESTABLISHED, CT_RELATED, CT_NEW, CT_UNTRACKED, CT_INVALID, CT
  *   NODE_COUNT      add the packet to counter lo, go to yes
  *   NODE_LOG        send an event with prefix number lo for rule hi, go to yes
  *   NODE_LIMIT      is the packet within limit lo ? go to yes : go to no
+ *   NODE_BAN        put the packet's source into a set as ban lo says, go to yes
  *   NODE_CANDIDATE  all of the rule matched; node yes is what it does
  *   NODE_VERDICT    end: verdict `word`, reason mask, rule lo, counter hi; yes is the ifindex to redirect to, or what
  *                   a reject answers (REJECT_*)
@@ -129,6 +130,7 @@ enum node_op {
 	NODE_COUNT,
 	NODE_LOG,
 	NODE_LIMIT,
+	NODE_BAN,
 	NODE_CANDIDATE,
 	NODE_VERDICT,
 	NODE_OP_MAX
@@ -145,6 +147,7 @@ enum global_counter {
 	COUNTER_ANSWERS_REFUSED, /* packets that nobody may answer: resets, ICMP errors, broadcasts */
 	COUNTER_FLOWS_EVICTED,   /* flows without an answer that made room for others */
 	COUNTER_LIMITS_FULL,     /* packets that found no bucket for their key */
+	COUNTER_BANS_FULL,       /* bans for which there was no room */
 	COUNTERS_RESERVED = 8
 };
 #define RULE_NONE 0xffffffffu
@@ -273,7 +276,7 @@ static inline __attribute__((always_inline)) __u32 node_bucket(__u64 hash, __u32
 
 /*
  * A set is a slot: tables in the pool (struct set_head) where it has one type and nothing to remember about
- * its elements; else kernel maps, which are at the same slot of the five outer maps. Which of them are
+ * its elements; else kernel maps, which are at the same slot of the outer maps. Which of them are
  * filled depends on the element type.
  */
 enum set_map {
@@ -282,7 +285,9 @@ enum set_map {
 	SET_QUAD,     /* hash: four words (IPv6 address, MAC) */
 	SET_QUAD_LPM, /* LPM trie: a prefix of four words */
 	SET_TUPLE,    /* hash: a concatenation */
-	SET_MAP_MAX
+	SET_MAP_MAX,
+	SET_RING = SET_MAP_MAX, /* no elements: an array of what packets put into the set, struct ban_line */
+	SET_OUTER_MAX
 };
 
 #define SET_SLOTS   1024
@@ -324,7 +329,7 @@ struct set_value {
 	__u64 packets;    /* that found it, in sets that count; each lookup of a packet counts */
 	__u64 bytes;
 	__u32 prefix_len; /* of an element of a trie: its own */
-	__u32 pad;
+	__u32 ring;       /* its line in the set's ring; 0: the command put it there */
 };
 
 /*
@@ -646,6 +651,42 @@ struct flow_settings {
 };
 
 /*
+ * A datagram of which a fragment came, under `fragments track`: one line of 64 bytes, in buckets of one line more (maps.h).
+ * Parts are in units of 8 bytes, joined where they touch, in no order; a part that ends at 0 is none.
+ *
+ * Words of the key: source, destination (0 to 7), identification (8), ifindex (9), and in word 10
+ * protocol of the header, of IPv4 | enum hook << 8 | DATAGRAM_IPV6.
+ */
+#define DATAGRAM_KEY          11
+#define DATAGRAM_IPV6         (1u << 16)
+#define DATAGRAM_PARTS        4
+#define DATAGRAM_LANES        7 /* of a bucket */
+#define DATAGRAM_BUCKET_BYTES 512
+#define DATAGRAM_TIMEOUT      (30000000000ull >> FLOW_TICK) /* ticks from its first one on, as in net.ipv4.ipfrag_time */
+
+enum datagram_state {
+	DATAGRAM_FREE,
+	DATAGRAM_WAITS,    /* the rules judge its first fragment */
+	DATAGRAM_OPEN,     /* passes, as `verdict` says */
+	DATAGRAM_COMPLETE, /* all of it came: another first fragment begins it anew */
+	DATAGRAM_DROPPED   /* all that comes of it is dropped */
+};
+
+struct datagram_part {
+	__u16 from;
+	__u16 to; /* behind it */
+};
+
+struct datagram {
+	__u32 key[DATAGRAM_KEY];
+	__u8 state;   /* enum datagram_state */
+	__u8 verdict; /* enum verdict: accept or redirect */
+	__u8 last;    /* 1: the last fragment came, so the highest part's end is the datagram's */
+	__u8 pad;
+	struct datagram_part part[DATAGRAM_PARTS];
+};
+
+/*
  * A limit: how much of a key may pass. State is one number a key: the time (1/256 ns) up to which what passed has been paid for
  * (GCRA, ITU-T I.371). A packet costs; it is within the limit if the time that is paid for stays within `burst` from now.
  */
@@ -680,6 +721,29 @@ struct bucket_line {
 	struct bucket bucket[BUCKETS_PER_LINE];
 };
 
+/*
+ * A ban: packets put their source into a set, which is in kernel maps. What they put there has a line of the set's ring
+ * (SET_RING): lines are handed out in turn, and one whose element has expired is used again, the element deleted. So a set
+ * never has more elements from packets than lines, and none is kept for ever.
+ */
+#define BANS_MAX 256
+
+struct ban {
+	__u64 timeout_ns;
+	__u32 lines;  /* of the ring, without line 0 */
+	__u16 slot;   /* of the set */
+	__u8 prefix4; /* bits of the source that go into a trie; 0: all of them, into a hash */
+	__u8 prefix6;
+	__u32 mask[2][4]; /* the same as masks of its words: of IPv4, of IPv6 */
+};
+
+struct ban_line {
+	__u32 word[4];    /* the element: an address as in the key, bits behind its prefix zero */
+	__u64 expires_ns; /* CLOCK_BOOTTIME, at least until then it is there. Line 0: how many lines were handed out */
+	__u32 map;        /* enum set_map; it is in use where expires_ns is not 0 */
+	__u32 prefix_len; /* in a trie; else 0 */
+};
+
 /* Which index of a filter judges a packet. */
 enum family { FAMILY_IPV4, FAMILY_IPV6, FAMILY_OTHER, FAMILY_MAX };
 
@@ -690,6 +754,7 @@ enum family { FAMILY_IPV4, FAMILY_IPV6, FAMILY_OTHER, FAMILY_MAX };
 
 #define FILTER_NEEDS_SKUID (1u << 0)
 #define FILTER_TRACKS      (1u << 1) /* packets get a ct state, and make flows where they are accepted */
+#define FILTER_FOLLOWS     (1u << 2) /* a later fragment gets what its first one got; `fragments` is drop */
 
 struct filter_head {
 	__u32 root[FAMILY_MAX];  /* a reference; 0: there are no rules */
@@ -728,6 +793,7 @@ struct tables_head {
 	struct lookup lookup[LOOKUPS_MAX];
 	struct set_head set[SET_SLOTS]; /* per slot: the set's tables in the pool */
 	struct limit limit[LIMITS_MAX];
+	struct ban ban[BANS_MAX];
 	struct flow_settings flows;
 };
 
@@ -740,13 +806,17 @@ struct config {
 	__u32 trace;     /* 1: this copy of the programs serves `explain` and tests: read and fill struct trace */
 	__u32 features;  /* FEATURE_*: what the rules need; the rest is left out of the programs when they are loaded */
 	__u32 flow_mask; /* lines of the flow table - 1 */
-	__u32 bucket_mask; /* lines of the limits' buckets - 1 */
-	__u64 seed;        /* of the hashes of flows and buckets: not to be known by those who send packets */
+	__u32 bucket_mask;   /* lines of the limits' buckets - 1 */
+	__u32 datagram_mask; /* buckets of datagrams - 1 */
+	__u32 pad;
+	__u64 seed; /* of the hashes of flows, limits and datagrams: not to be known by those who send packets */
 };
 
-#define FEATURE_FLOWS   (1u << 0)
-#define FEATURE_LIMITS  (1u << 1)
-#define FEATURE_ANSWERS (1u << 2)
+#define FEATURE_FLOWS     (1u << 0)
+#define FEATURE_LIMITS    (1u << 1)
+#define FEATURE_ANSWERS   (1u << 2)
+#define FEATURE_FRAGMENTS (1u << 3)
+#define FEATURE_BANS      (1u << 4)
 
 /* The one word. Written by the command with one store through mmap; everything turns with it. */
 struct control {
@@ -757,13 +827,15 @@ struct control {
 	__u32 n_nodes; /* what one half of this instance holds: powers of two */
 	__u32 n_refs;
 	__u32 n_counters;
-	__u32 n_manifest; /* bytes of one half of the manifest */
-	__u64 programs;   /* hash of the BPF object that was loaded: another one replaces the programs */
-	__u32 n_lines;    /* lines of the pool */
-	__u32 features;   /* FEATURE_* */
-	__u32 n_flows;    /* lines of the flow table */
-	__u32 n_buckets;  /* lines of the limits' buckets */
-	__u64 seed;       /* see struct config */
+	__u32 n_manifest;  /* bytes of one half of the manifest */
+	__u64 programs;    /* hash of the BPF object that was loaded: another one replaces the programs */
+	__u32 n_lines;     /* lines of the pool */
+	__u32 features;    /* FEATURE_* */
+	__u32 n_flows;     /* lines of the flow table */
+	__u32 n_buckets;   /* lines of the limits' buckets */
+	__u32 n_datagrams; /* buckets of datagrams */
+	__u32 pad;
+	__u64 seed; /* see struct config */
 };
 
 struct counter {
@@ -782,7 +854,10 @@ struct trace {
 	__u32 has_skuid;
 	__u32 ct; /* enum ct_state that the packet is said to have, or CT_MAX: the flow table is asked */
 	__u32 pad;
-	__u64 now_ns; /* CLOCK_MONOTONIC */
+	__u64 now_ns;  /* CLOCK_MONOTONIC */
+	__u64 boot_ns; /* CLOCK_BOOTTIME */
+	__u32 bans;    /* 1: a ban goes into the set; 0: nothing is changed */
+	__u32 pad2;
 	/* out */
 	__u32 verdict;  /* enum verdict */
 	__u32 reason;   /* enum reason */
@@ -819,10 +894,13 @@ _Static_assert(sizeof(struct prefix_node) == 32, "prefix_node");
 _Static_assert(sizeof(struct prefix_head) == PREFIX_SLOTS * 8, "prefix_head");
 _Static_assert(sizeof(struct binding) == 8, "binding");
 _Static_assert(sizeof(struct tables_head) % 8 == 0, "what follows the head is aligned");
-_Static_assert(sizeof(struct control) == 72, "control");
+_Static_assert(sizeof(struct control) == 80, "control");
 _Static_assert(sizeof(struct flow) == 64, "flow");
+_Static_assert(sizeof(struct datagram) == 64, "datagram");
 _Static_assert(sizeof(struct bucket) == 16, "bucket");
 _Static_assert(sizeof(struct bucket_line) == 64, "bucket_line");
 _Static_assert(sizeof(struct set_value) == 40, "set_value");
+_Static_assert(sizeof(struct ban) == 48, "ban");
+_Static_assert(sizeof(struct ban_line) == 32, "ban_line");
 _Static_assert((int)KEY_WORDS <= (int)KEY_MAX, "key words");
 _Static_assert(sizeof(struct event) % 8 == 0, "event");

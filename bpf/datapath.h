@@ -27,9 +27,8 @@ static __always_inline void datapath_begin(struct hook_ctx *ctx, struct scratch 
 	s->rule = RULE_NONE;
 	s->node = 0;
 	s->redirect = 0;
-	s->l3 = 0;
-	s->end = 0;
 	s->flow_make = 0;
+	s->fragment_waits = 0;
 	if (cfg.trace) {
 		s->ifindex = trace.ifindex;
 		s->length = trace.length;

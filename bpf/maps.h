@@ -90,6 +90,24 @@ SET_OUTER(set_quad_lpm, BPF_MAP_TYPE_LPM_TRIE, BPF_F_NO_PREALLOC, struct set_qua
 SET_OUTER(set_tuple, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, struct set_tuple_key);
 
 /*
+ * The rings of sets that packets write to (abi.h: struct ban_line), at the same slots. Writer and reader: packets that
+ * ban. Made with the set and gone with it.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, SET_SLOTS);
+	__type(key, __u32);
+	__array(
+		values, struct {
+			__uint(type, BPF_MAP_TYPE_ARRAY);
+			__uint(map_flags, BPF_F_INNER_MAP); /* of any size */
+			__uint(max_entries, 1);
+			__uint(key_size, sizeof(__u32));
+			__uint(value_size, sizeof(struct ban_line));
+		});
+} set_ring __weak SEC(".maps");
+
+/*
  * The pool of lines (abi.h): the tables of sets. Writer: apply and `set`, through mmap. Reader: packets.
  * A region that is full is laid out anew, larger, by a new generation; a pool that is full by a larger instance.
  */
@@ -125,13 +143,36 @@ struct {
 	__type(value, struct bucket_line);
 } buckets __weak SEC(".maps");
 
+/* Verifier: a lock must be a member of the value. One line, then a line each datagram. */
+struct datagram_bucket {
+	struct bpf_spin_lock lock;      /* of all that follows */
+	__u32 expires[DATAGRAM_LANES];  /* ticks, as of flows */
+	__u32 redirect[DATAGRAM_LANES]; /* ifindex */
+	__u32 pad;
+	struct datagram lane[DATAGRAM_LANES];
+};
+_Static_assert(sizeof(struct datagram_bucket) == DATAGRAM_BUCKET_BYTES, "datagram_bucket");
+
+/*
+ * Datagrams whose fragments come (struct datagram): shared by all instances that follow each other. Writer and reader:
+ * fragments. Full: a new first fragment is dropped; complete and dropped datagrams make room for others.
+ * Mmapable only for its alignment: the kernel refuses to map what has a lock.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct datagram_bucket);
+} datagrams __weak SEC(".maps");
+
 /* struct event. Writer: packets that meet a `log`. Reader: watch. Full: the event is lost and counted. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 256 * 1024);
 } events __weak SEC(".maps");
 
-#define HEADER_BYTES 72 /* an IPv4 header with all options, 8 bytes more, and these to whole words */
+#define HEADER_BYTES 128 /* an IPv4 header with all options, and 8 bytes more; a power of two */
 
 /*
  * One packet's working memory, a CPU's own. In a map and not on the stack, so that the verifier forgets
@@ -142,7 +183,7 @@ struct scratch {
 	__u32 key[KEY_MAX];
 	__u32 length;  /* bytes of the frame */
 	__u32 ip;      /* offset of the IP header, or of what else follows the tags */
-	__u32 l3;      /* the same, and once the packet is parsed that of the transport header */
+	__u32 l3;      /* the same; once the IP header is parsed, of the transport header, if that is in the packet */
 	__u32 end;     /* offset behind the IP packet: padding does not count */
 	__u32 half;    /* generation & 1 */
 	__u32 filter;  /* number of the filter */
@@ -166,8 +207,7 @@ struct scratch {
 	__u32 next_found;
 	__u32 n_found;
 	__u32 n_programs;
-	__u32 outside; /* 1: a number led outside the tables */
-	__u32 pad;
+	__u32 outside;                /* 1: a number led outside the tables */
 	__u32 current;                /* the node that a program is at */
 	__u32 counter;                /* of the rule that decided, or COUNTER_NONE */
 	__u32 number;                 /* key of a lookup */
@@ -189,7 +229,27 @@ struct scratch {
 	__u32 scale;       /* of a SYN, or FLOW_NO_SCALE */
 	__u32 flow_evicts; /* 1: the line that flow_pick() found has a flow */
 	__u32 n_header;    /* bytes of `header` that flow_read() left: options of a SYN, what an ICMP error quotes */
+	/* of a fragment (fragments.h) */
+	__u32 fragment_id;    /* identification: of an IPv6 packet, that of the first header that makes it a fragment */
+	__u32 fragment_at;    /* offset of what it has of its datagram; 0: it is a fragment in a fragment */
+	__u32 fragment_from;  /* units of 8 bytes, in the datagram */
+	__u32 fragment_to;    /* behind it */
+	__u32 fragment_last;  /* 1: nothing follows */
+	__u32 fragment_bad;   /* 1: it can be no part of any datagram */
+	__u32 fragment_waits; /* 1: the rules' verdict is to be noted */
+	__u32 datagram_bucket;
+	__u32 datagram_lane;       /* its own, or DATAGRAM_LANES */
+	__u32 datagram_room;       /* the one that a new datagram may take, or DATAGRAM_LANES */
+	struct datagram datagram;  /* key and part, for comparing and copying */
 	__u8 header[HEADER_BYTES]; /* a copy of a header that is not in the frame's linear part */
+	/* of the packet's ban (ban.h) */
+	struct ban_line ban;        /* what goes into the set */
+	struct set_value ban_value; /* with this value */
+	__u32 ban_key[5];           /* as the kernel's maps have the key */
+	__u32 pad;
+	/* CLOCK_BOOTTIME as of this CPU's latest look at it, and when that was (sets.h) */
+	__u64 clock_ns;
+	__u64 clock_jiffies;
 };
 
 struct {
@@ -198,6 +258,21 @@ struct {
 	__type(key, __u32);
 	__type(value, struct scratch);
 } scratch __weak SEC(".maps");
+
+/* An answer of `reject` while it is being written (answer.h): a CPU's own, as above. */
+struct answer {
+	__u32 link_bytes;  /* of `link`; 0: frames start with the IP header */
+	__u32 bytes;       /* of `packet` */
+	__u8 link[24];     /* Ethernet header and tags */
+	__u64 packet[160]; /* the IP packet, zero behind its end */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct answer);
+} answer_buffer __weak SEC(".maps");
 
 /*
  * The key of an array as a whole stack slot. Verifier: a slot that is written in part keeps what it held before
@@ -221,6 +296,9 @@ static __always_inline const struct line *pool_line(__u32 number)
 
 const volatile struct config cfg __weak = {};
 struct trace trace __weak;
+
+/* The time up to which the answers that were sent have been paid for (answer.h). Written and read by packets on all CPUs. */
+__u64 answers_paid __weak;
 
 /* The packet's scratch and half again, in a function that cannot be given them. false: not there (never). */
 static __always_inline bool packet_memory(struct scratch **s, const void **half)
@@ -253,3 +331,10 @@ static __always_inline __u64 below(__u64 a, __u64 b)
 	barrier_var(a);
 	return a;
 }
+
+/* The inner map of a slot; a rule that names an empty slot must not decide anything. */
+#define SET_INNER(outer, slot)                                                                                         \
+	({                                                                                                             \
+		__u32 slot_ = (slot);                                                                                  \
+		bpf_map_lookup_elem(&(outer), &slot_);                                                                 \
+	})

@@ -7,14 +7,17 @@
 
 #include "hook_tc.h"
 #include "datapath.h"
+#include "answer_tc.h"
 
-static __always_inline int tc_action(enum verdict verdict, __u32 redirect)
+static __always_inline int tc_action(struct __sk_buff *skb, enum verdict verdict, __u32 redirect)
 {
 	switch (verdict) {
 	case VERDICT_ACCEPT:
 		return TC_ACT_UNSPEC;
 	case VERDICT_REDIRECT:
 		return bpf_redirect(redirect, 0);
+	case VERDICT_REJECT:
+		return cfg.features & FEATURE_ANSWERS ? answer_tc(skb) : TC_ACT_SHOT;
 	default:
 		return TC_ACT_SHOT;
 	}
@@ -26,7 +29,7 @@ int weir_tc_ingress(struct __sk_buff *skb)
 	__u32 redirect = 0;
 	enum verdict verdict = datapath(skb, HOOK_TC_INGRESS, &redirect);
 
-	return tc_action(verdict, redirect);
+	return tc_action(skb, verdict, redirect);
 }
 
 SEC("tc")
@@ -35,7 +38,7 @@ int weir_tc_egress(struct __sk_buff *skb)
 	__u32 redirect = 0;
 	enum verdict verdict = datapath(skb, HOOK_TC_EGRESS, &redirect);
 
-	return tc_action(verdict, redirect);
+	return tc_action(skb, verdict, redirect);
 }
 
 char LICENSE[] __weak SEC("license") = "GPL";

@@ -44,11 +44,15 @@ struct image {
 	uint32_t features;   /* FEATURE_*: what the programs must have */
 	uint32_t n_flows;    /* lines of the flow table, of the limits' buckets */
 	uint32_t n_buckets;
-	uint32_t *rule_of; /* per node that compares: the rule's number in its filter */
+	uint32_t n_datagrams; /* buckets of datagrams */
+	uint32_t *rule_of;    /* per node that compares: the rule's number in its filter */
 	/* for `check` and `explain` */
 	size_t bytes;                      /* of head, nodes and refs */
 	uint32_t worst_steps[FILTERS_MAX]; /* longest path a packet of this filter can take */
 };
+
+/* FEATURE_* that the programs must have for these rules. */
+uint32_t policy_features(const struct policy *policy);
 
 /* -EINVAL with problems in diag (too large, too many steps); warnings for rules that can never match. */
 int compile_policy(struct image **ret, const struct compile_input *input, struct diag *diag);
@@ -79,7 +83,7 @@ struct set_image {
 bool set_in_pool(const struct set *set);
 /* Do its elements carry more than being there: a time, a counter? */
 bool set_has_values(const struct set *set);
-/* Which of the five kernel maps a set uses (bit per enum set_map); none where it is in the pool. */
+/* Which of the kernel maps a set uses (bit per enum set_map); none where it is in the pool. */
 unsigned int set_maps_used(const struct set *set);
 /* Adds keys for elements; devices resolve interface names. -EINVAL with a problem where a range is too wide to expand. */
 int set_image_add(struct set_image *image, const struct set *set, const struct element *elements, size_t n,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Limits and the flow table's settings, in the data path's units. */
+/* Limits, bans, the flow table's settings and what else packets leave behind, in the data path's units. */
 #include <string.h>
 
 #include "program.h"
@@ -65,6 +65,31 @@ int limit_add(struct lower_context *c, const struct limit_rate *rate, uint64_t h
 	return 0;
 }
 
+/* ---- bans ---- */
+
+int ban_add(struct lower_context *c, const struct ban_statement *statement, uint32_t *ret)
+{
+	const struct set *set = statement->set;
+	struct ban ban = { .timeout_ns = statement->timeout_ms * 1000000,
+			   .lines = set->size,
+			   .slot = c->input->set_slot[set->number],
+			   .prefix4 = statement->prefix4 < 32 ? statement->prefix4 : 0,
+			   .prefix6 = statement->prefix6 < 128 ? statement->prefix6 : 0 };
+
+	ban.mask[0][0] = prefix_word(statement->prefix4, 0);
+	for (unsigned int w = 0; w < 4; w++)
+		ban.mask[1][w] = prefix_word(statement->prefix6, w);
+	for (*ret = 0; *ret < *c->n_bans; (*ret)++)
+		if (!memcmp(&c->bans[*ret], &ban, sizeof(ban)))
+			return 0;
+	if (*ret == BANS_MAX) {
+		diag_error(c->diag, statement->loc, "more than %d different bans in all filters", BANS_MAX);
+		return -1;
+	}
+	c->bans[(*c->n_bans)++] = ban;
+	return 0;
+}
+
 /* ---- flows ---- */
 
 static uint32_t flow_ticks(uint64_t ms)
@@ -104,21 +129,39 @@ static uint32_t power_of_two(uint32_t least)
 
 #define LINES_PER_FLOW 2
 #define BUCKETS_LINES  (1u << 18) /* a million buckets, 16 MiB */
+#define DATAGRAMS      (1u << 10) /* buckets: 7168 datagrams, half a MiB */
+
+static uint32_t rule_features(const struct rule *rule)
+{
+	uint32_t features = rule->verdict == POLICY_REJECT ? FEATURE_ANSWERS : 0;
+
+	for (size_t i = 0; i < rule->n_items; i++)
+		features |= rule->items[i].kind == ITEM_LIMIT ? FEATURE_LIMITS
+			    : rule->items[i].kind == ITEM_BAN ? FEATURE_BANS
+							      : 0;
+	return features;
+}
+
+uint32_t policy_features(const struct policy *policy)
+{
+	uint32_t features = 0;
+
+	for (size_t f = 0; f < policy->n_filters; f++) {
+		features |= policy->filters[f].tracks ? FEATURE_FLOWS : 0;
+		features |= policy->filters[f].fragments == FRAGMENTS_TRACK ? FEATURE_FRAGMENTS : 0;
+		for (size_t i = 0; i < policy->filters[f].n_rules; i++)
+			features |= rule_features(&policy->filters[f].rules[i]);
+	}
+	return features;
+}
 
 void state_settings(struct image *image, const struct policy *policy, uint32_t n_limits)
 {
 	struct flow_settings *flows = &image->head->flows;
 
-	for (size_t f = 0; f < policy->n_filters; f++) {
-		image->features |= policy->filters[f].tracks ? FEATURE_FLOWS : 0;
-		for (size_t i = 0; i < policy->filters[f].n_rules; i++)
-			if (policy->filters[f].rules[i].verdict == POLICY_REJECT)
-				image->features |= FEATURE_ANSWERS;
-	}
-	if (n_limits) {
-		image->features |= FEATURE_LIMITS;
-		image->n_buckets = BUCKETS_LINES;
-	}
+	image->features = policy_features(policy);
+	image->n_buckets = n_limits ? BUCKETS_LINES : 0;
+	image->n_datagrams = image->features & FEATURE_FRAGMENTS ? DATAGRAMS : 0;
 	if (!(image->features & FEATURE_FLOWS))
 		return;
 	image->n_flows = power_of_two(policy->flows.size * LINES_PER_FLOW);

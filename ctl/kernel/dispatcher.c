@@ -83,11 +83,13 @@ int dispatcher_add(const struct instance *instance, uint32_t ifindex, bool gener
 				      .lines = instance->lines,
 				      .flows = instance->flows,
 				      .buckets = instance->buckets,
+				      .datagrams = instance->datagrams,
 				      .control = instance->control,
 				      .tables = instance->tables,
 				      .manifest = instance->manifest,
 				      .counters = instance->counters,
 				      .counter_base = instance->counter_base };
+	DECLARE_LIBXDP_OPTS(xdp_program_opts, opts);
 	struct xdp_program *program;
 	struct weir_bpf *bpf;
 	int r;
@@ -98,7 +100,9 @@ int dispatcher_add(const struct instance *instance, uint32_t ifindex, bool gener
 	r = load_open(&bpf, &instance->memory.capacity, LOAD_XDP_ONLY, &shared, diag);
 	if (r)
 		return r;
-	program = xdp_program__from_bpf_obj(bpf->obj, "xdp.frags");
+	opts.obj = bpf->obj;
+	opts.prog_name = bpf_program__name(load_xdp(bpf, instance->memory.capacity.features));
+	program = xdp_program__create(&opts);
 	r = libxdp_get_error(program);
 	if (r == 0) {
 		xdp_program__set_run_prio(program, 10); /* before programs that do not say (50) */

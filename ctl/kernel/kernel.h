@@ -27,6 +27,7 @@ struct runner_frame {
 	uint32_t mark;
 	int64_t skuid;   /* -1: no socket */
 	uint64_t now_ns; /* CLOCK_MONOTONIC, as the programs shall believe; 0: some fixed time */
+	bool bans;       /* rules ban into the runner's own sets; else they change nothing */
 	bool has_ct;     /* the packet is said to have state ct; else the flow table is asked */
 	enum ct_state ct;
 };
@@ -42,7 +43,9 @@ struct runner_result {
 
 /* Loads the programs with room for images of this size (0: a small default). */
 int runner_open(struct runner **ret, size_t n_nodes, size_t n_refs, struct diag *diag);
-/* Same, over the sets of a running instance (NULL root: as above). */
+/* The time that flows and limits go by, in ns: CLOCK_MONOTONIC. */
+uint64_t runner_clock(void);
+/* Same, over the sets of a running instance and with a copy of its flows (NULL root: as above). */
 struct weir_root;
 int runner_open_running(struct runner **ret, struct weir_root *root, struct diag *diag);
 void runner_close(struct runner *runner);

@@ -154,7 +154,7 @@ int kernel_verified(struct verified *ret, size_t *ret_n, struct diag *diag)
 		return r;
 	bpf_object__for_each_program(program, bpf->obj)
 	{
-		static const char *const names[] = { "weir_xdp", "weir_tc_ingress", "weir_tc_egress" };
+		static const char *const names[] = { "weir_xdp_answers", "weir_tc_ingress", "weir_tc_egress" };
 		struct bpf_prog_info info = { 0 };
 		uint32_t length = sizeof(info);
 

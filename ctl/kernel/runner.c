@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -26,9 +27,10 @@ struct runner {
 	struct weir_bpf *bpf;
 	struct memory memory;
 	struct capacity capacity;
-	int outer[SET_MAP_MAX];
+	int outer[SET_OUTER_MAX];
 	bool own_sets;                    /* false: those of a running instance */
 	struct set_head heads[SET_SLOTS]; /* where the tables of own sets are */
+	uint64_t boot_ns;                 /* CLOCK_BOOTTIME when the sets were filled */
 	uint32_t counted;                 /* counters that any policy so far may have used */
 	int program[HOOK_MAX];
 	uint32_t *rule_of; /* per node: the rule that it compares */
@@ -76,7 +78,8 @@ static int runner_make(struct runner *runner, const struct capacity *capacity, c
 	runner->outer[SET_QUAD] = bpf_map__fd(bpf->maps.set_quad);
 	runner->outer[SET_QUAD_LPM] = bpf_map__fd(bpf->maps.set_quad_lpm);
 	runner->outer[SET_TUPLE] = bpf_map__fd(bpf->maps.set_tuple);
-	runner->program[HOOK_XDP] = bpf_program__fd(bpf->progs.weir_xdp);
+	runner->outer[SET_RING] = bpf_map__fd(bpf->maps.set_ring);
+	runner->program[HOOK_XDP] = bpf_program__fd(load_xdp(bpf, capacity->features));
 	runner->program[HOOK_TC_INGRESS] = bpf_program__fd(bpf->progs.weir_tc_ingress);
 	runner->program[HOOK_TC_EGRESS] = bpf_program__fd(bpf->progs.weir_tc_egress);
 	return memory_map(&runner->memory, bpf_map__fd(bpf->maps.control), bpf_map__fd(bpf->maps.tables),
@@ -103,6 +106,14 @@ int runner_open(struct runner **ret, size_t n_nodes, size_t n_refs, struct diag 
 	return runner_new(ret, &capacity, &shared_none, diag);
 }
 
+uint64_t runner_clock(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+
 /* The tables of the running generation are copied; its sets are looked up where they are. */
 int runner_open_running(struct runner **ret, struct weir_root *root, struct diag *diag)
 {
@@ -124,8 +135,12 @@ int runner_open_running(struct runner **ret, struct weir_root *root, struct diag
 	memcpy(runner->memory.tables + (root_running(root)->generation & 1) * size,
 	       instance->memory.tables + (root_running(root)->generation & 1) * size, size);
 	runner->memory.control->generation = root_running(root)->generation;
-	*ret = runner;
-	return 0;
+	r = flows_copy(instance, bpf_map__fd(runner->bpf->maps.flows), diag);
+	if (r)
+		runner_close(runner);
+	else
+		*ret = runner;
+	return r;
 }
 
 void runner_close(struct runner *runner)
@@ -189,6 +204,14 @@ static int load_kernel_sets(struct runner *runner, const struct policy *policy, 
 	return r;
 }
 
+static uint64_t clock_boottime(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return t.tv_sec * UINT64_C(1000000000) + t.tv_nsec;
+}
+
 static int runner_load_sets(struct runner *runner, const struct policy *policy, const struct device_env *devices,
 			    struct diag *diag)
 {
@@ -206,6 +229,7 @@ static int runner_load_sets(struct runner *runner, const struct policy *policy, 
 	}
 	if (r == 0)
 		r = load_tables(runner, policy, elements, diag);
+	runner->boot_ns = clock_boottime();
 	if (r == 0)
 		r = load_kernel_sets(runner, policy, elements, diag);
 	for (size_t i = 0; elements && i < policy->n_sets; i++)
@@ -214,7 +238,7 @@ static int runner_load_sets(struct runner *runner, const struct policy *policy, 
 	return r;
 }
 
-#define RUNNER_FLOWS 4096u /* lines: a private copy sees few flows */
+#define RUNNER_FLOWS (1u << 17) /* lines: what a table of the usual size has */
 
 /* The same programs with what this image needs; what they learned is forgotten. */
 static int runner_extend(struct runner *runner, const struct image *image, struct diag *diag)
@@ -226,8 +250,10 @@ static int runner_extend(struct runner *runner, const struct image *image, struc
 		larger.n_flows = image->n_flows < RUNNER_FLOWS ? image->n_flows : RUNNER_FLOWS;
 	if (image->n_buckets > larger.n_buckets)
 		larger.n_buckets = image->n_buckets < RUNNER_FLOWS ? image->n_buckets : RUNNER_FLOWS;
+	if (image->n_datagrams > larger.n_datagrams)
+		larger.n_datagrams = image->n_datagrams;
 	if (larger.features == runner->capacity.features && larger.n_flows == runner->capacity.n_flows &&
-	    larger.n_buckets == runner->capacity.n_buckets)
+	    larger.n_buckets == runner->capacity.n_buckets && larger.n_datagrams == runner->capacity.n_datagrams)
 		return 0;
 	return runner_make(runner, &larger, &shared_none, diag);
 }
@@ -239,7 +265,7 @@ int runner_load(struct runner *runner, const struct policy *policy, const struct
 	int r = 0;
 
 	if (image->features & ~runner->capacity.features || image->n_flows > runner->capacity.n_flows ||
-	    image->n_buckets > runner->capacity.n_buckets)
+	    image->n_buckets > runner->capacity.n_buckets || image->n_datagrams > runner->capacity.n_datagrams)
 		r = runner_extend(runner, image, diag);
 	if (r)
 		return r;
@@ -270,13 +296,36 @@ int runner_load(struct runner *runner, const struct policy *policy, const struct
 	return 0;
 }
 
+/* Nobody can map what has a lock. */
+static int forget_datagrams(struct runner *runner)
+{
+	int fd = bpf_map__fd(runner->bpf->maps.datagrams), r = 0;
+	void *nothing = calloc(1, bpf_map__value_size(runner->bpf->maps.datagrams));
+
+	if (!nothing)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < runner->capacity.n_datagrams && r == 0; i++)
+		r = bpf_map_update_elem(fd, &i, nothing, BPF_ANY);
+	free(nothing);
+	return r;
+}
+
 int runner_forget(struct runner *runner)
 {
 	int r = memory_clear(bpf_map__fd(runner->bpf->maps.flows), sizeof(struct flow), runner->capacity.n_flows);
 
-	return r
-		       ?: memory_clear(bpf_map__fd(runner->bpf->maps.buckets), sizeof(struct bucket_line),
-				       runner->capacity.n_buckets);
+	r = r
+		    ?: memory_clear(bpf_map__fd(runner->bpf->maps.buckets), sizeof(struct bucket_line),
+				    runner->capacity.n_buckets);
+	return r ?: forget_datagrams(runner);
+}
+
+/* By which elements expire: those of own sets with the frames' time, which begins when they are filled. */
+static uint64_t boot_time(const struct runner *runner, uint64_t now_ns)
+{
+	if (!runner->own_sets)
+		return clock_boottime();
+	return runner->boot_ns + (now_ns > SOME_TIME ? now_ns - SOME_TIME : 0);
 }
 
 int runner_run(struct runner *runner, const struct runner_frame *frame, struct runner_result *ret)
@@ -307,7 +356,9 @@ int runner_run(struct runner *runner, const struct runner_frame *frame, struct r
 				 .skuid = frame->skuid >= 0 ? frame->skuid : 0,
 				 .has_skuid = frame->skuid >= 0,
 				 .ct = frame->has_ct ? frame->ct : CT_MAX,
-				 .now_ns = frame->now_ns ? frame->now_ns : SOME_TIME };
+				 .now_ns = frame->now_ns ? frame->now_ns : SOME_TIME,
+				 .boot_ns = boot_time(runner, frame->now_ns),
+				 .bans = runner->own_sets && frame->bans };
 	r = bpf_prog_test_run_opts(runner->program[frame->hook], &opts);
 	if (r)
 		return r;

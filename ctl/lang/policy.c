@@ -56,6 +56,13 @@ int policy_parse_file(struct policy **ret, const char *name, const struct lang_e
 	return r;
 }
 
+const char *policy_fragments_word(enum policy_fragments fragments)
+{
+	static const char *const words[] = { "drop", "accept", "track" };
+
+	return words[fragments];
+}
+
 void policy_free(struct policy *policy)
 {
 	if (policy)
@@ -91,6 +98,11 @@ char *policy_source_brief(const struct policy *policy, size_t number, size_t *re
 	*to = '\0';
 	*ret_length = (size_t)(to - text);
 	return text;
+}
+
+bool set_takes_bans(const struct set *set)
+{
+	return set->n_types == 1 && set->type[0] == TYPE_ADDR && !set->has_content && set->has_timeout && set->size;
 }
 
 const char *policy_location_file(const struct policy *policy, struct location loc)

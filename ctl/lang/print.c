@@ -206,7 +206,7 @@ static void print_rule(struct strbuf *b, const struct policy *policy, const stru
 			continue;
 		if (b->length > start)
 			strbuf_char(b, ' ');
-		acts |= item->kind == ITEM_COUNTER || item->kind == ITEM_LOG;
+		acts |= item->kind != ITEM_CONDITION && item->kind != ITEM_LIMIT;
 		switch (item->kind) {
 		case ITEM_CONDITION:
 			print_condition(b, policy, &item->condition);
@@ -227,6 +227,9 @@ static void print_rule(struct strbuf *b, const struct policy *policy, const stru
 			break;
 		case ITEM_LIMIT:
 			print_limit(b, &item->limit);
+			break;
+		case ITEM_BAN:
+			print_ban(b, &item->ban);
 			break;
 		}
 	}
@@ -343,7 +346,7 @@ static void print_filter(struct strbuf *b, const struct policy *policy, const st
 			strbuf_str(b, " optional");
 	}
 	strbuf_format(b, "\n\tmalformed %s\n\tfragments %s\n\tdefault %s\n%s\n", print_verdict(filter->malformed),
-		      print_verdict(filter->fragments), print_verdict(filter->default_verdict),
+		      policy_fragments_word(filter->fragments), print_verdict(filter->default_verdict),
 		      filter->rule_counters ? "" : "\tcounters off\n");
 	for (size_t i = 0; i < filter->n_rules; i++) {
 		strbuf_char(b, '\t');

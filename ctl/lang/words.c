@@ -258,7 +258,7 @@ bool words_reserved(const char *word, size_t length)
 	static const char *const words[] = {
 		"counter", "log", "accept",  "drop",   "redirect", "fwd",     "continue",  "comment",   "name",
 		"prefix",  "to",  "packets", "bytes",  "hook",     "default", "malformed", "fragments", "counters",
-		"filter",  "set", "test",    "define", "include",  "rule",    "reject",    "limit",
+		"filter",  "set", "test",    "define", "include",  "rule",    "reject",    "limit",     "ban",
 	};
 	const char *hint;
 

@@ -37,6 +37,12 @@ static void put_half(struct frame *f, unsigned int value)
 	put(f, (uint8_t[]){ value >> 8, value }, 2);
 }
 
+static void put_word(struct frame *f, uint32_t value)
+{
+	put_half(f, value >> 16);
+	put_half(f, value & 0xffff);
+}
+
 static void set_half(struct frame *f, size_t at, unsigned int value)
 {
 	f->bytes[at] = value >> 8;
@@ -70,7 +76,8 @@ static unsigned int next_number(const struct frame_spec *s, unsigned int ext)
 
 static void put_ipv4(struct frame *f, const struct frame_spec *s)
 {
-	put(f, (uint8_t[]){ 0x45 + s->options, s->tos, 0, 0, 0x12, 0x34 }, 6);
+	put(f, (uint8_t[]){ 0x45 + s->options, s->tos, 0, 0 }, 4);
+	put_half(f, s->id ? s->id & 0xffff : 0x1234);
 	put_half(f, s->frag_offset | s->more << 13 | s->dont << 14);
 	put(f, (uint8_t[]){ s->ttl ? s->ttl : 64, next_number(s, 0), 0, 0 }, 4);
 	put(f, s->saddr ? s->saddr : default_ipv4[0], 4);
@@ -95,12 +102,29 @@ static void put_extensions(struct frame *f, const struct frame_spec *s)
 		if (e->type == EXT_FRAGMENT) {
 			put(f, (uint8_t[]){ next, e->reserved }, 2);
 			put_half(f, e->frag);
-			put(f, "\0\0\x56\x78", 4);
+			put_half(f, s->id >> 16);
+			put_half(f, s->id ? s->id & 0xffff : 0x5678);
 		} else {
 			put(f, (uint8_t[]){ next, e->length }, 2);
 			put_fill(f, 0, e->type == EXT_AH ? (e->length + 2) * 4 - 2 : (e->length + 1) * 8 - 2);
 		}
 	}
+}
+
+static void put_tcp(struct frame *f, const struct frame_spec *s)
+{
+	size_t options = f->length + 20;
+
+	put_half(f, s->sport ? s->sport : 40000);
+	put_half(f, s->dport);
+	put_word(f, s->seq);
+	put_word(f, s->ack);
+	put(f, (uint8_t[]){ (5 + s->tcp_options) << 4, s->flags ? s->flags : 2 }, 2);
+	put_half(f, s->window < 0 ? 0 : s->window ? s->window : 65535);
+	put_fill(f, 0, 4);
+	put_fill(f, 1, s->tcp_options * 4);
+	if (s->n_tcp_bytes)
+		memcpy(f->bytes + options, s->tcp_bytes, s->n_tcp_bytes);
 }
 
 static void put_transport(struct frame *f, const struct frame_spec *s)
@@ -109,16 +133,12 @@ static void put_transport(struct frame *f, const struct frame_spec *s)
 
 	switch (proto) {
 	case PROTO_TCP:
-		put_half(f, sport);
-		put_half(f, s->dport);
-		put_fill(f, 0, 8);
-		put(f, (uint8_t[]){ (5 + s->tcp_options) << 4, s->flags ? s->flags : 2, 0xff, 0xff, 0, 0, 0, 0 }, 8);
-		put_fill(f, 1, s->tcp_options * 4);
+		put_tcp(f, s);
 		break;
 	case PROTO_UDP:
 		put_half(f, sport);
 		put_half(f, s->dport);
-		put_half(f, 8 + s->payload);
+		put_half(f, 8 + s->n_data + s->payload);
 		put_half(f, 0);
 		break;
 	case PROTO_SCTP:
@@ -128,7 +148,9 @@ static void put_transport(struct frame *f, const struct frame_spec *s)
 		break;
 	case PROTO_ICMP:
 	case PROTO_ICMPV6:
-		put(f, (uint8_t[]){ s->type, s->code, 0, 0, 0, 1, 0, 2 }, 8);
+		put(f, (uint8_t[]){ s->type, s->code, 0, 0 }, 4);
+		put_half(f, s->ident ? s->ident : 1);
+		put_half(f, 2);
 		break;
 	default: /* nothing that weir looks into */
 		break;
@@ -190,6 +212,8 @@ void frame_make(struct frame *ret, const struct frame_spec *spec)
 		f->l4 = f->length;
 		put_transport(f, spec);
 	}
+	if (spec->n_data)
+		put(f, spec->data, spec->n_data);
 	put_fill(f, 0xa5, spec->payload);
 	f->length -= spec->short_by < f->length - f->l3 ? spec->short_by : f->length - f->l3;
 	if (spec->family >= 0 && f->length >= f->l3 + (spec->family == 6 ? 40 : 20)) {

@@ -49,6 +49,7 @@ struct frame_spec {
 	int family; /* 0 and 4: IPv4; 6: IPv6; -1: not IP, only `payload` bytes behind the link header */
 	const uint8_t *saddr, *daddr;
 	uint8_t tos, ttl;         /* ttl 0: 64 */
+	uint32_t id;              /* identification: of IPv4 and of fragment headers; 0: some fixed one */
 	unsigned int options;     /* IPv4: words */
 	unsigned int frag_offset; /* IPv4: units of 8 bytes */
 	bool more, dont;          /* IPv4: flags */
@@ -62,9 +63,16 @@ struct frame_spec {
 	int proto;                /* 0: TCP; -1: protocol number 0 */
 	uint16_t sport, dport;    /* sport 0: 40000 */
 	uint8_t flags;            /* 0: syn */
-	unsigned int tcp_options; /* words */
-	uint8_t type, code;       /* ICMP */
-	unsigned int payload;     /* bytes of 0xa5 */
+	unsigned int tcp_options; /* words, no-operations */
+	const uint8_t *tcp_bytes; /* over the first of them */
+	unsigned int n_tcp_bytes;
+	uint32_t seq, ack;
+	int window;          /* 0: 65535; -1: 0 */
+	uint8_t type, code;  /* ICMP */
+	uint16_t ident;      /* of its queries; 0: 1 */
+	const uint8_t *data; /* behind the transport header */
+	unsigned int n_data;
+	unsigned int payload; /* behind that: bytes of 0xa5 */
 	/* ends */
 	unsigned int short_by; /* the IP packet lacks its last bytes and its lengths agree */
 	unsigned int cut_by;   /* the frame lacks its last bytes and the lengths lie */
