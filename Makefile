@@ -193,15 +193,15 @@ bench: ## as root: what weir costs, beside its peers, into docs/performance.md; 
 
 bench-build: all $(BENCH)/drive $(BENCH)/timed $(BENCH)/oracle ## build the bench; then netns-tests/bench/run --quick
 
-$(BENCH)/scaffold.bpf.o: netns-tests/bench/scaffold.bpf.c
+$(BENCH)/%.bpf.o: netns-tests/bench/%.bpf.c
 	@mkdir -p $(@D)
 	$(say) BPF $<
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
 
-$(BENCH)/scaffold.skel.h: $(BENCH)/scaffold.bpf.o
-	$(Q)$(BPFTOOL) gen skeleton $< name scaffold_bpf > $@
+$(BENCH)/%.skel.h: $(BENCH)/%.bpf.o
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
 
-$(BENCH)/drive: $(wildcard netns-tests/bench/drive*.c netns-tests/bench/*.h) $(BENCH)/scaffold.skel.h
+$(BENCH)/drive: $(wildcard netns-tests/bench/drive*.c netns-tests/bench/*.h) $(BENCH)/scaffold.skel.h $(BENCH)/tables.skel.h
 	$(say) CC $@
 	$(Q)$(CC) -I$(BENCH) -D_GNU_SOURCE $(CFLAGS_ALL) -o $@ $(filter %.c,$^) -lbpf -lelf -lz
 
