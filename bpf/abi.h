@@ -865,6 +865,7 @@ struct trace {
 	__u32 filter;   /* number of the filter, or RULE_NONE where the device has none */
 	__u32 redirect; /* ifindex */
 	__u32 steps;
+	__u32 ct_said; /* enum ct_state, or CT_MAX: the filter tracks no flows, or did not come to it */
 };
 
 /* A record of a `log` statement in the ring buffer. */
@@ -878,7 +879,6 @@ struct event {
 	__u32 prefix; /* number of the log prefix in the manifest, or RULE_NONE */
 	__u32 length;
 	__u32 key[KEY_WORDS];
-	__u32 pad;
 };
 
 _Static_assert(sizeof(struct node) == 32, "node");

@@ -30,6 +30,7 @@ static __always_inline void datapath_begin(struct hook_ctx *ctx, struct scratch 
 	s->flow_make = 0;
 	s->fragment_waits = 0;
 	if (cfg.trace) {
+		trace.ct_said = CT_MAX;
 		s->ifindex = trace.ifindex;
 		s->length = trace.length;
 		s->key[KEY_IIF] = trace.iif;

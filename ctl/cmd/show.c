@@ -340,8 +340,7 @@ static int say_flows(struct show *show)
 	out_integer(show->out, "flows", all);
 	out_integer(show->out, "size", show->policy->flows.size);
 	say_flow_states(show);
-	say_rare(show, "evicted", COUNTER_FLOWS_EVICTED,
-		 "flows that nobody had confirmed ended early, for lack of room");
+	say_rare(show, "evicted", COUNTER_FLOWS_EVICTED, "flows ended early to make room for others");
 	out_end(show->out);
 	return 0;
 }
