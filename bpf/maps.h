@@ -250,6 +250,9 @@ struct scratch {
 	/* CLOCK_BOOTTIME as of this CPU's latest look at it, and when that was (sets.h) */
 	__u64 clock_ns;
 	__u64 clock_jiffies;
+	__u64 flow_jiffies; /* when flow_ticks was read (flows.h) */
+	__u32 flow_ticks;
+	__u32 pad3;
 };
 
 struct {
