@@ -852,11 +852,10 @@ struct trace {
 	__u32 mark;
 	__u32 skuid;
 	__u32 has_skuid;
-	__u32 ct; /* enum ct_state that the packet is said to have, or CT_MAX: the flow table is asked */
-	__u32 pad;
+	__u32 ct;      /* enum ct_state that the packet is said to have, or CT_MAX: the flow table is asked */
+	__u32 bans;    /* 1: a ban goes into the set; 0: nothing is changed */
 	__u64 now_ns;  /* CLOCK_MONOTONIC */
 	__u64 boot_ns; /* CLOCK_BOOTTIME */
-	__u32 bans;    /* 1: a ban goes into the set; 0: nothing is changed */
 	/* out */
 	__u32 verdict;  /* enum verdict */
 	__u32 reason;   /* enum reason */
