@@ -6,6 +6,7 @@
 #include "flows.h"
 #include "packet.h"
 #include "sets.h"
+#include "synproxy.h"
 
 static __always_inline bool reason_is_malformed(__u32 reason)
 {
@@ -22,7 +23,8 @@ static __always_inline const struct binding *filter_binding(const struct tables_
 }
 
 /* The packet's ct state joins the key. */
-static __always_inline void filter_track(struct hook_ctx *ctx, struct scratch *s, const struct filter_head *filter)
+static __always_inline void filter_track(struct hook_ctx *ctx, struct scratch *s, const struct filter_head *filter,
+					 const enum hook hook)
 {
 	if (!(cfg.features & FEATURE_FLOWS) || !(filter->flags & FILTER_TRACKS))
 		return;
@@ -30,12 +32,15 @@ static __always_inline void filter_track(struct hook_ctx *ctx, struct scratch *s
 		s->key[KEY_CT] = trace.ct;
 	else
 		HOOK_NAME(flow_track)(ctx);
+	if (hook == HOOK_XDP && cfg.features & FEATURE_SYNPROXY && filter->flags & FILTER_SYNPROXY &&
+	    s->key[KEY_CT] == CT_INVALID)
+		HOOK_NAME(synproxy_check)(ctx);
 	s->key[KEY_CLASS] |= (s->key[KEY_CT] & 7) << CLASS_CT;
 }
 
 /* Leaves the outcome in s: verdict, reason, rule, redirect. `parsed` is what the parser said. */
 static __always_inline void filter_judge(struct hook_ctx *ctx, struct scratch *s, const struct tables_head *t,
-					 const struct filter_head *filter, enum reason parsed)
+					 const struct filter_head *filter, enum reason parsed, const enum hook hook)
 {
 	if (parsed != REASON_RULE) {
 		s->reason = parsed;
@@ -45,13 +50,15 @@ static __always_inline void filter_judge(struct hook_ctx *ctx, struct scratch *s
 		s->reason = REASON_FRAGMENT;
 		return;
 	}
-	filter_track(ctx, s, filter);
+	filter_track(ctx, s, filter, hook);
 	sets_find_all(s, t, filter);
 	if (s->done)
 		return;
 	classify(s, t, filter);
 	if (s->reason == REASON_DEFAULT && s->key[KEY_PRESENT] & PRESENT_LATER)
 		s->reason = REASON_FRAGMENT;
+	if (hook == HOOK_XDP && cfg.features & FEATURE_SYNPROXY && s->verdict == VERDICT_SYNPROXY)
+		synproxy_judge(s);
 }
 
 /* The one place where a reason becomes a verdict and is counted. */

@@ -26,7 +26,8 @@
 	X(STEPS, "steps", F, "the rules took more steps than a packet has")                                                                                                              \
 	X(TABLE, "table", F, "an index pointed outside the tables")                                                                                                              \
 	X(SET_MISSING, "set-missing", F, "a set that a rule names is not loaded")                                                                                                              \
-	X(FLOWS_FULL, "flows-full", R, "a rule accepted a new flow, and the flow table has no room for it")
+	X(FLOWS_FULL, "flows-full", R, "a rule accepted a new flow, and the flow table has no room for it")                                                                                                              \
+	X(SYNPROXY_COOKIE, "synproxy-cookie", R, "a synproxy rule met what is no SYN, of no flow, and without a right cookie")
 
 enum reason {
 #define X(name, json, kind, text) REASON_##name,

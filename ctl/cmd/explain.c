@@ -195,7 +195,7 @@ static const char *device_name(const struct explain *explain, uint32_t ifindex, 
 
 static void say_packet(struct explain *explain, uint64_t packet, const struct runner_result *result)
 {
-	static const char *const verdicts[VERDICT_MAX] = { "accept", "drop", "redirect" };
+	static const char *const verdicts[VERDICT_MAX] = { "accept", "drop", "redirect", "reject", "synproxy" };
 	const char *verdict = result->verdict < VERDICT_MAX ? verdicts[result->verdict] : "unknown";
 	const struct filter *filter =
 		result->filter < explain->policy->n_filters ? &explain->policy->filters[result->filter] : NULL;

@@ -105,6 +105,11 @@ static uint32_t power_of_two(uint32_t least)
 #define LINES_PER_FLOW 2
 #define BUCKETS_LINES  (1u << 18) /* a million buckets, 16 MiB */
 
+static uint32_t verdict_feature(enum policy_verdict verdict)
+{
+	return verdict == POLICY_REJECT ? FEATURE_ANSWERS : verdict == POLICY_SYNPROXY ? FEATURE_SYNPROXY : 0;
+}
+
 void state_settings(struct image *image, const struct policy *policy, uint32_t n_limits)
 {
 	struct flow_settings *flows = &image->head->flows;
@@ -112,8 +117,7 @@ void state_settings(struct image *image, const struct policy *policy, uint32_t n
 	for (size_t f = 0; f < policy->n_filters; f++) {
 		image->features |= policy->filters[f].tracks ? FEATURE_FLOWS : 0;
 		for (size_t i = 0; i < policy->filters[f].n_rules; i++)
-			if (policy->filters[f].rules[i].verdict == POLICY_REJECT)
-				image->features |= FEATURE_ANSWERS;
+			image->features |= verdict_feature(policy->filters[f].rules[i].verdict);
 	}
 	if (n_limits) {
 		image->features |= FEATURE_LIMITS;

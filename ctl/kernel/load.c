@@ -114,7 +114,7 @@ void load_close(struct weir_bpf *bpf)
 
 struct bpf_program *load_xdp(const struct weir_bpf *bpf, uint32_t features)
 {
-	return features & FEATURE_ANSWERS ? bpf->progs.weir_xdp_answers : bpf->progs.weir_xdp;
+	return features & (FEATURE_ANSWERS | FEATURE_SYNPROXY) ? bpf->progs.weir_xdp_answers : bpf->progs.weir_xdp;
 }
 
 uint64_t load_programs_hash(void)

@@ -118,6 +118,20 @@ static void check_condition(struct lang *l, const struct filter *filter, struct 
 	}
 }
 
+static void check_synproxy(struct lang *l, const struct filter *filter, const struct synproxy *synproxy)
+{
+	if (filter->hook != POLICY_XDP) {
+		diag_error(l->diag, synproxy->loc, "'synproxy' does not work on 'hook %s'", hook_words(filter));
+		diag_hint(l->diag, "it exists on 'hook ingress' and 'hook ingress generic'");
+		diag_other(l->diag, filter->loc);
+	}
+	if (!synproxy->timestamp && (synproxy->scale >= 0 || synproxy->sack)) {
+		diag_warning(l->diag, synproxy->loc, "'%s' has no effect without 'timestamp'",
+			     synproxy->sack ? "sack-perm" : "wscale");
+		diag_hint(l->diag, "a SYN cookie keeps it in the timestamp");
+	}
+}
+
 static void check_rule(struct lang *l, const struct filter *filter, struct rule *rule)
 {
 	for (size_t i = 0; i < rule->n_items; i++) {
@@ -128,6 +142,8 @@ static void check_rule(struct lang *l, const struct filter *filter, struct rule 
 		else if (item->kind == ITEM_LIMIT)
 			check_fields(l, filter, item->limit.field, item->limit.n_fields, item->limit.loc);
 	}
+	if (rule->verdict == POLICY_SYNPROXY)
+		check_synproxy(l, filter, &rule->synproxy);
 	contradict_rule(l, rule);
 }
 
