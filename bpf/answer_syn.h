@@ -147,7 +147,7 @@ static __always_inline bool answer_syn(struct hook_ctx *ctx)
 {
 	__u64 zero = 0;
 	struct scratch *s = bpf_map_lookup_elem(&scratch, &zero);
-	struct answer *a = bpf_map_lookup_elem(&answers, &zero);
+	struct answer *a = bpf_map_lookup_elem(&answer_buffer, &zero);
 
 	if (!(cfg.features & FEATURE_SYNPROXY) || !s || !a)
 		return false;

@@ -214,7 +214,7 @@ struct {
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct answer);
-} answers __weak SEC(".maps");
+} answer_buffer __weak SEC(".maps");
 
 /*
  * The key of an array as a whole stack slot. Verifier: a slot that is written in part keeps what it held before

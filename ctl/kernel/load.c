@@ -11,6 +11,7 @@
 #include <xdp/libxdp.h>
 
 #include "load.h"
+#include "synproxy.h"
 #include "weir.skel.h"
 
 const struct shared_maps shared_none = {
@@ -141,6 +142,10 @@ int load_open(struct weir_bpf **ret, const struct capacity *c, unsigned int flag
 	struct weir_bpf *bpf;
 	int r;
 
+	if (c->features & FEATURE_SYNPROXY && !synproxy_kernel_can())
+		return diag_errno(diag, EOPNOTSUPP,
+				  "cannot load 'synproxy': this kernel has no SYN cookies in XDP (kernel 6.0 and "
+				  "CONFIG_SYN_COOKIES are needed)");
 	load_log_reset();
 	bpf = weir_bpf__open();
 	if (!bpf)
