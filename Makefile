@@ -13,7 +13,7 @@ MULTIARCH := $(shell gcc -print-multiarch 2>/dev/null)
 
 WARN    := -Wall -Wextra -Werror
 CFLAGS  ?= -O2 -g
-LIBS    := -lxdp -lbpf -lnl-route-3 -lnl-3 -ljansson -lelf -lz -lm
+LIBS    := -lxdp -lbpf -lnl-route-3 -lnl-idiag-3 -lnl-3 -ljansson -lelf -lz -lm
 CPPFLAGS_ALL := -D_GNU_SOURCE -DWEIR_VERSION='"$(VERSION)"' -I$(B) -I/usr/include/libnl3
 CFLAGS_ALL   := -std=gnu11 $(WARN) -Wmissing-prototypes -Wstrict-prototypes $(CFLAGS)
 BPF_CFLAGS   := -O2 -g -target bpf -mcpu=v3 -D__bpf__ $(WARN) -Wno-unused-function -I/usr/include/$(MULTIARCH)
@@ -124,7 +124,7 @@ MANDIR   ?= $(PREFIX)/share/man
 FUZZ_CC  ?= clang-19
 
 .PHONY: bench bench-build
-.PHONY: deps demo tests check check-unit check-bpf check-netns check-asan differential
+.PHONY: deps demo tests check check-unit check-bpf check-netns check-asan differential sequence
 .PHONY: soak soak-apply soak-kill soak-vm lint fmt fuzz verifier abi install uninstall
 
 deps: ## install what is missing to build and test (Debian, as root)
@@ -163,6 +163,9 @@ check-asan: ## the unit tests under AddressSanitizer and UBSan
 
 differential: all tests ## as root: XDP = TC = model on N random packets, 500 a policy (N=1000000)
 	@$(B)/tests/t-differential $$(($(or $(N),1000000) / 500)) 500 $(SEED)
+
+sequence: all tests ## as root: the same of random conversations: flows, limits (N=500000)
+	@$(B)/tests/t-sequence $$(($(or $(N),500000) / 500)) 500 $(SEED)
 
 soak: ## as root: the long forms of the tests
 	@$(SUB) soak-apply soak-kill

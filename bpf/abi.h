@@ -655,6 +655,42 @@ struct flow_settings {
 };
 
 /*
+ * A datagram of which a fragment came, under `fragments track`: one line of 64 bytes, in buckets of one line more (maps.h).
+ * Parts are in units of 8 bytes, joined where they touch, in no order; a part that ends at 0 is none.
+ *
+ * Words of the key: source, destination (0 to 7), identification (8), ifindex (9), and in word 10
+ * protocol of the header, of IPv4 | enum hook << 8 | DATAGRAM_IPV6.
+ */
+#define DATAGRAM_KEY          11
+#define DATAGRAM_IPV6         (1u << 16)
+#define DATAGRAM_PARTS        4
+#define DATAGRAM_LANES        7 /* of a bucket */
+#define DATAGRAM_BUCKET_BYTES 512
+#define DATAGRAM_TIMEOUT      (30000000000ull >> FLOW_TICK) /* ticks from its first one on, as in net.ipv4.ipfrag_time */
+
+enum datagram_state {
+	DATAGRAM_FREE,
+	DATAGRAM_WAITS,    /* the rules judge its first fragment */
+	DATAGRAM_OPEN,     /* passes, as `verdict` says */
+	DATAGRAM_COMPLETE, /* all of it came: another first fragment begins it anew */
+	DATAGRAM_DROPPED   /* all that comes of it is dropped */
+};
+
+struct datagram_part {
+	__u16 from;
+	__u16 to; /* behind it */
+};
+
+struct datagram {
+	__u32 key[DATAGRAM_KEY];
+	__u8 state;   /* enum datagram_state */
+	__u8 verdict; /* enum verdict: accept or redirect */
+	__u8 last;    /* 1: the last fragment came, so the highest part's end is the datagram's */
+	__u8 pad;
+	struct datagram_part part[DATAGRAM_PARTS];
+};
+
+/*
  * A limit: how much of a key may pass. State is one number a key: the time (1/256 ns) up to which what passed has been paid for
  * (GCRA, ITU-T I.371). A packet costs; it is within the limit if the time that is paid for stays within `burst` from now.
  */
@@ -699,7 +735,8 @@ enum family { FAMILY_IPV4, FAMILY_IPV6, FAMILY_OTHER, FAMILY_MAX };
 
 #define FILTER_NEEDS_SKUID (1u << 0)
 #define FILTER_TRACKS      (1u << 1) /* packets get a ct state, and make flows where they are accepted */
-#define FILTER_SYNPROXY    (1u << 2) /* SYN cookies may come back to it */
+#define FILTER_FOLLOWS     (1u << 2) /* a later fragment gets what its first one got; `fragments` is drop */
+#define FILTER_SYNPROXY    (1u << 3) /* SYN cookies may come back to it */
 
 struct filter_head {
 	__u32 root[FAMILY_MAX];  /* a reference; 0: there are no rules */
@@ -750,14 +787,17 @@ struct config {
 	__u32 trace;     /* 1: this copy of the programs serves `explain` and tests: read and fill struct trace */
 	__u32 features;  /* FEATURE_*: what the rules need; the rest is left out of the programs when they are loaded */
 	__u32 flow_mask; /* lines of the flow table - 1 */
-	__u32 bucket_mask; /* lines of the limits' buckets - 1 */
-	__u64 seed;        /* of the hashes of flows and buckets: not to be known by those who send packets */
+	__u32 bucket_mask;   /* lines of the limits' buckets - 1 */
+	__u32 datagram_mask; /* buckets of datagrams - 1 */
+	__u32 pad;
+	__u64 seed; /* of the hashes of flows, limits and datagrams: not to be known by those who send packets */
 };
 
-#define FEATURE_FLOWS    (1u << 0)
-#define FEATURE_LIMITS   (1u << 1)
-#define FEATURE_ANSWERS  (1u << 2)
-#define FEATURE_SYNPROXY (1u << 3)
+#define FEATURE_FLOWS     (1u << 0)
+#define FEATURE_LIMITS    (1u << 1)
+#define FEATURE_ANSWERS   (1u << 2)
+#define FEATURE_FRAGMENTS (1u << 3)
+#define FEATURE_SYNPROXY  (1u << 4)
 
 /* The one word. Written by the command with one store through mmap; everything turns with it. */
 struct control {
@@ -768,13 +808,15 @@ struct control {
 	__u32 n_nodes; /* what one half of this instance holds: powers of two */
 	__u32 n_refs;
 	__u32 n_counters;
-	__u32 n_manifest; /* bytes of one half of the manifest */
-	__u64 programs;   /* hash of the BPF object that was loaded: another one replaces the programs */
-	__u32 n_lines;    /* lines of the pool */
-	__u32 features;   /* FEATURE_* */
-	__u32 n_flows;    /* lines of the flow table */
-	__u32 n_buckets;  /* lines of the limits' buckets */
-	__u64 seed;       /* see struct config */
+	__u32 n_manifest;  /* bytes of one half of the manifest */
+	__u64 programs;    /* hash of the BPF object that was loaded: another one replaces the programs */
+	__u32 n_lines;     /* lines of the pool */
+	__u32 features;    /* FEATURE_* */
+	__u32 n_flows;     /* lines of the flow table */
+	__u32 n_buckets;   /* lines of the limits' buckets */
+	__u32 n_datagrams; /* buckets of datagrams */
+	__u32 pad;
+	__u64 seed; /* see struct config */
 };
 
 struct counter {
@@ -830,8 +872,9 @@ _Static_assert(sizeof(struct prefix_node) == 32, "prefix_node");
 _Static_assert(sizeof(struct prefix_head) == PREFIX_SLOTS * 8, "prefix_head");
 _Static_assert(sizeof(struct binding) == 8, "binding");
 _Static_assert(sizeof(struct tables_head) % 8 == 0, "what follows the head is aligned");
-_Static_assert(sizeof(struct control) == 72, "control");
+_Static_assert(sizeof(struct control) == 80, "control");
 _Static_assert(sizeof(struct flow) == 64, "flow");
+_Static_assert(sizeof(struct datagram) == 64, "datagram");
 _Static_assert(sizeof(struct bucket) == 16, "bucket");
 _Static_assert(sizeof(struct bucket_line) == 64, "bucket_line");
 _Static_assert(sizeof(struct set_value) == 40, "set_value");

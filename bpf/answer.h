@@ -292,13 +292,13 @@ static __always_inline bool answer_write_link(struct hook_ctx *ctx, const struct
 
 static __always_inline bool answer_write(struct hook_ctx *ctx, const struct scratch *s, struct answer *a)
 {
-	bool reset = (s->redirect & 0xff) == REJECT_RESET;
+	bool reset = (s->redirect & 0xff) == REJECT_RESET, done;
 
-	if (!answer_write_link(ctx, s, a))
-		return false;
 	if (s->key[KEY_FAMILY] == 6)
-		return reset ? answer_write_reset(ctx, s, a, true) : answer_write_icmp(ctx, s, a, true);
-	return reset ? answer_write_reset(ctx, s, a, false) : answer_write_icmp(ctx, s, a, false);
+		done = reset ? answer_write_reset(ctx, s, a, true) : answer_write_icmp(ctx, s, a, true);
+	else
+		done = reset ? answer_write_reset(ctx, s, a, false) : answer_write_icmp(ctx, s, a, false);
+	return done && answer_write_link(ctx, s, a);
 }
 
 /* true: the frame is the answer now, to be sent to where it came from. */

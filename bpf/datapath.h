@@ -28,6 +28,7 @@ static __always_inline void datapath_begin(struct hook_ctx *ctx, struct scratch 
 	s->node = 0;
 	s->redirect = 0;
 	s->flow_make = 0;
+	s->fragment_waits = 0;
 	s->cookie = 0;
 	if (cfg.trace) {
 		s->ifindex = trace.ifindex;

@@ -4,6 +4,7 @@
 
 #include "classify.h"
 #include "flows.h"
+#include "fragments.h"
 #include "packet.h"
 #include "sets.h"
 #include "synproxy.h"
@@ -42,23 +43,33 @@ static __always_inline void filter_track(struct hook_ctx *ctx, struct scratch *s
 static __always_inline void filter_judge(struct hook_ctx *ctx, struct scratch *s, const struct tables_head *t,
 					 const struct filter_head *filter, enum reason parsed, const enum hook hook)
 {
-	if (parsed != REASON_RULE) {
-		s->reason = parsed;
+	s->reason = parsed;
+	if (parsed == REASON_RULE && s->key[KEY_PRESENT] & PRESENT_FRAGMENT)
+		fragment_meet();
+	barrier(); /* Verifier: both ways look alike from here. */
+	if (s->reason != REASON_RULE)
 		return;
-	}
-	if (s->key[KEY_PRESENT] & PRESENT_FRAGMENT && !filter->fragments_judged) {
-		s->reason = REASON_FRAGMENT;
-		return;
-	}
 	filter_track(ctx, s, filter, hook);
 	sets_find_all(s, t, filter);
 	if (s->done)
 		return;
 	classify(s, t, filter);
-	if (s->reason == REASON_DEFAULT && s->key[KEY_PRESENT] & PRESENT_LATER)
+	if (s->reason == REASON_DEFAULT && s->key[KEY_PRESENT] & PRESENT_LATER) {
 		s->reason = REASON_FRAGMENT;
+		s->verdict = filter->fragments;
+	}
 	if (hook == HOOK_XDP && cfg.features & FEATURE_SYNPROXY && s->verdict == VERDICT_SYNPROXY)
 		synproxy_judge(s);
+}
+
+/*
+ * Of what is accepted. A reject at egress makes one as well, if there is room: its answer comes in by the device, and
+ * filters there are to know whose it is.
+ */
+static __always_inline bool filter_makes_flow(const struct scratch *s)
+{
+	return s->verdict == VERDICT_ACCEPT || s->verdict == VERDICT_REDIRECT ||
+	       (s->verdict == VERDICT_REJECT && s->hook == HOOK_TC_EGRESS);
 }
 
 /* The one place where a reason becomes a verdict and is counted. */
@@ -67,20 +78,24 @@ static __always_inline void filter_settle(struct scratch *s, const struct tables
 {
 	__u32 reason = s->reason;
 
-	if (reason == REASON_RULE || reason == REASON_DEFAULT) {
-		/* the verdict is the node's */
-	} else if (reason == REASON_FRAGMENT) {
-		s->verdict = filter->fragments;
-		s->rule = RULE_NONE;
+	if (reason == REASON_RULE || reason == REASON_DEFAULT || reason == REASON_FRAGMENT) {
+		/* the verdict is there */
 	} else {
 		s->verdict = reason_is_malformed(reason) ? filter->malformed : VERDICT_DROP;
 		s->rule = RULE_NONE;
 	}
-	if (cfg.features & FEATURE_FLOWS && s->flow_make &&
-	    (s->verdict == VERDICT_ACCEPT || s->verdict == VERDICT_REDIRECT) && !flow_make()) {
+	if (cfg.features & FEATURE_FLOWS && s->flow_make && filter_makes_flow(s) && !flow_make() &&
+	    s->verdict != VERDICT_REJECT) {
 		reason = REASON_FLOWS_FULL;
 		s->reason = reason;
 		s->verdict = t->flows.full;
+	}
+	if (cfg.features & FEATURE_FRAGMENTS && s->fragment_waits && !fragment_note()) {
+		reason = REASON_FRAGMENT;
+		s->reason = reason;
+		s->verdict = VERDICT_DROP;
+		s->rule = RULE_NONE;
+		s->node = 0;
 	}
 	counter_add(s, filter->counters + reason);
 }

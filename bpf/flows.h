@@ -116,11 +116,13 @@ static __always_inline void flow_read(struct hook_ctx *ctx, struct scratch *s)
 
 enum icmp_role { ICMP_ELSE, ICMP_QUESTION, ICMP_ANSWER, ICMP_ERROR, ICMP_NEIGHBOUR };
 
-/* *question: of an answer, the type of what it answers. */
-static __always_inline enum icmp_role icmp_role(__u32 proto, __u32 type, __u32 *question)
+/* *question: of an answer, the type of what it answers. ICMP of the other family is nothing. */
+static __always_inline enum icmp_role icmp_role(__u32 proto, __u32 ipv6, __u32 type, __u32 *question)
 {
 	*question = type;
-	if (proto == IPPROTO_ICMP) {
+	if ((proto == IPPROTO_ICMPV6) != !!ipv6)
+		return ICMP_ELSE;
+	if (!ipv6) {
 		switch (type) {
 		case 8:
 		case 13:
@@ -516,7 +518,7 @@ static __always_inline bool flow_quoted(struct scratch *s)
 	if (proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_SCTP) {
 		s->id.ports = load_be32(quote);
 	} else if (proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6) {
-		switch (icmp_role(proto, quote[0], &question)) {
+		switch (icmp_role(proto, s->id.ipv6, quote[0], &question)) {
 		case ICMP_QUESTION:
 			s->id.ports = load_be16(quote + 4) << 16 | question;
 			break;
@@ -555,7 +557,7 @@ static __always_inline enum ct_state flow_state_of(struct scratch *s, const stru
 		return CT_INVALID;
 	flow_identify(s);
 	if (proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6) {
-		role = icmp_role(proto, s->key[KEY_ICMP] >> 8, &question);
+		role = icmp_role(proto, s->id.ipv6, s->key[KEY_ICMP] >> 8, &question);
 		if (role == ICMP_NEIGHBOUR)
 			return CT_UNTRACKED;
 		if (role == ICMP_ELSE || (role == ICMP_ERROR && !flow_quoted(s)))
@@ -660,22 +662,50 @@ static __always_inline bool flow_fill(struct scratch *s, const struct flow_setti
 }
 
 /*
- * The line for a new flow: the first free one in the order of the lookup, else that of a flow which makes room, else
+ * How much a flow has to stay, the least first: what is closed, what nobody has answered, what is not assured; among these, what
+ * was quiet for longest. FLOW_STAYS: it makes room for nobody.
+ */
+#define FLOW_STAYS 0xffffffffull
+#define FLOW_QUIET 0x3fffffffull
+
+static __always_inline __u64 flow_rank(const struct flow_settings *settings, __u64 word, __u64 left)
+{
+	__u32 state = word >> 32 & 0xff, flags = word >> 48 & 0xff, timeout;
+	bool closed = state >= FLOW_LAST_ACK && state <= FLOW_CLOSE;
+	__u64 quiet;
+
+	if (state == FLOW_BUSY || (flags & FLOW_ASSURED && !closed))
+		return FLOW_STAYS;
+	timeout = state == FLOW_OTHER ? flow_timeout_other(word >> 40 & 0xff, flags & FLOW_REPLIED)
+				      : FLOW_TIMEOUT_TCP + state - FLOW_SYN_SENT;
+	if (timeout >= FLOW_TIMEOUT_MAX)
+		return FLOW_STAYS;
+	quiet = settings->timeout[timeout] - left;
+	if (quiet > FLOW_QUIET)
+		quiet = 0;
+	return (closed ? 0 : flags & FLOW_REPLIED ? 2ull : 1ull) << 30 | (FLOW_QUIET - quiet);
+}
+
+/*
+ * The line for a new flow: the first free one in the order of the lookup, else that of the flow that makes room, else
  * FLOW_NONE. s->flow_evicts says which. A function of its own, so that it is verified once.
  */
 __weak __noinline __u32 flow_pick(void)
 {
-	__u64 zero = 0, victim = FLOW_NONE, least = 0x80000000;
-	struct scratch *s = bpf_map_lookup_elem(&scratch, &zero);
+	const struct flow_settings *settings;
+	__u64 victim = FLOW_NONE, least = FLOW_STAYS;
+	const void *half;
+	struct scratch *s;
 
-	if (!s)
+	if (!packet_memory(&s, &half))
 		return FLOW_NONE;
+	settings = &((const struct tables_head *)half)->flows;
 	s->flow_evicts = 0;
 #pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < FLOW_BUCKET; i++) {
-		__u64 at = (s->flow_home & ~(FLOW_BUCKET - 1ull)) | ((s->flow_home + i) & (FLOW_BUCKET - 1)), word,
-		      left;
+		__u64 at = (s->flow_home & ~(FLOW_BUCKET - 1ull)) | ((s->flow_home + i) & (FLOW_BUCKET - 1));
 		struct flow *flow = flow_line(at);
+		__u64 word, left, rank;
 
 		least = forget(s, least, RULE_NONE);
 		victim = forget(s, victim, RULE_NONE);
@@ -685,8 +715,9 @@ __weak __noinline __u32 flow_pick(void)
 		left = (word - s->now) & 0xffffffff;
 		if ((word >> 32 & 0xff) == FLOW_FREE || left - 1 >= 0x7fffffff)
 			return at;
-		if (!(word >> 48 & FLOW_ASSURED) && (word >> 32 & 0xff) != FLOW_BUSY && left < least) {
-			least = left;
+		rank = flow_rank(settings, word, left);
+		if (rank < least) {
+			least = rank;
 			victim = at;
 		}
 	}

@@ -125,6 +125,29 @@ struct {
 	__type(value, struct bucket_line);
 } buckets __weak SEC(".maps");
 
+/* Verifier: a lock must be a member of the value. One line, then a line each datagram. */
+struct datagram_bucket {
+	struct bpf_spin_lock lock;      /* of all that follows */
+	__u32 expires[DATAGRAM_LANES];  /* ticks, as of flows */
+	__u32 redirect[DATAGRAM_LANES]; /* ifindex */
+	__u32 pad;
+	struct datagram lane[DATAGRAM_LANES];
+};
+_Static_assert(sizeof(struct datagram_bucket) == DATAGRAM_BUCKET_BYTES, "datagram_bucket");
+
+/*
+ * Datagrams whose fragments come (struct datagram): shared by all instances that follow each other. Writer and reader:
+ * fragments. Full: a new first fragment is dropped; complete and dropped datagrams make room for others.
+ * Mmapable only for its alignment: the kernel refuses to map what has a lock.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct datagram_bucket);
+} datagrams __weak SEC(".maps");
+
 /* struct event. Writer: packets that meet a `log`. Reader: watch. Full: the event is lost and counted. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -191,6 +214,18 @@ struct scratch {
 	__u32 offered;     /* SYNPROXY_*: options of a SYN */
 	__u32 tsval;       /* and its timestamp */
 	__u32 n_header;    /* bytes of `header` that flow_read() left: options of a SYN, what an ICMP error quotes */
+	/* of a fragment (fragments.h) */
+	__u32 fragment_id;    /* identification: of an IPv6 packet, that of the first header that makes it a fragment */
+	__u32 fragment_at;    /* offset of what it has of its datagram; 0: it is a fragment in a fragment */
+	__u32 fragment_from;  /* units of 8 bytes, in the datagram */
+	__u32 fragment_to;    /* behind it */
+	__u32 fragment_last;  /* 1: nothing follows */
+	__u32 fragment_bad;   /* 1: it can be no part of any datagram */
+	__u32 fragment_waits; /* 1: the rules' verdict is to be noted */
+	__u32 datagram_bucket;
+	__u32 datagram_lane;       /* its own, or DATAGRAM_LANES */
+	__u32 datagram_room;       /* the one that a new datagram may take, or DATAGRAM_LANES */
+	struct datagram datagram;  /* key and part, for comparing and copying */
 	__u8 header[HEADER_BYTES]; /* a copy of a header that is not in the frame's linear part */
 };
 

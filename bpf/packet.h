@@ -151,6 +151,12 @@ static __always_inline enum reason packet_parse_chain(struct hook_ctx *ctx, stru
 
 			s->key[KEY_FRAG] = field;
 			s->key[KEY_PRESENT] |= PRESENT_FRAGHDR;
+			if (!(s->key[KEY_PRESENT] & PRESENT_FRAGMENT)) {
+				s->fragment_id = bpf_ntohl(((const struct fragment_header *)ext)->id);
+				s->fragment_at = offset + 8;
+			} else {
+				s->fragment_at = 0;
+			}
 			if (field & 0xfff9)
 				s->key[KEY_PRESENT] |= PRESENT_FRAGMENT;
 			if (field & 0xfff8) {
@@ -204,8 +210,11 @@ static __always_inline enum reason packet_parse_ipv4(struct hook_ctx *ctx, struc
 	s->end = s->l3 + total;
 	if ((frag & 0x1fff) == 1) /* RFC 1858: it would overwrite the flags of the TCP header before it */
 		return REASON_FRAGMENT_OFFSET;
-	if (frag & 0x3fff)
+	if (frag & 0x3fff) {
 		s->key[KEY_PRESENT] |= PRESENT_FRAGMENT;
+		s->fragment_id = bpf_ntohs(ip->id);
+		s->fragment_at = s->l3 + header;
+	}
 	if (frag & 0x1fff) {
 		s->key[KEY_PRESENT] |= PRESENT_LATER;
 		s->key[KEY_PROTO] = next;

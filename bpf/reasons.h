@@ -27,6 +27,11 @@
 	X(TABLE, "table", F, "an index pointed outside the tables")                                                                                                              \
 	X(SET_MISSING, "set-missing", F, "a set that a rule names is not loaded")                                                                                                              \
 	X(FLOWS_FULL, "flows-full", R, "a rule accepted a new flow, and the flow table has no room for it")                                                                                                              \
+	X(BAD_FRAGMENT, "bad-fragment", F, "a fragment that is empty, of an odd length, too far, or in another one")                                                                                                              \
+	X(FRAGMENT_EARLY, "fragment-early", F, "a later fragment came before its first one")                                                                                                              \
+	X(FRAGMENT_OVERLAP, "fragment-overlap", F, "a fragment overlaps its datagram's others or its end, or came twice")                                                                                                              \
+	X(FRAGMENT_GAPS, "fragment-gaps", F, "a fragment comes while its datagram has too many gaps")                                                                                                              \
+	X(FRAGMENTS_FULL, "fragments-full", F, "no room to note what later fragments should get")                                                                                                              \
 	X(SYNPROXY_COOKIE, "synproxy-cookie", R, "a synproxy rule met what is no SYN, of no flow, and without a right cookie")
 
 enum reason {

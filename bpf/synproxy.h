@@ -120,8 +120,10 @@ static __always_inline void synproxy_judge(struct scratch *s)
 		return;
 	if (state == CT_ESTABLISHED || s->cookie || anew) {
 		s->verdict = VERDICT_ACCEPT;
+		s->redirect = 0;
 	} else if (s->key[KEY_L4] != IPPROTO_TCP || flags != TCP_SYN) {
 		s->verdict = VERDICT_DROP;
+		s->redirect = 0;
 		s->reason = REASON_SYNPROXY_COOKIE;
 	}
 }

@@ -50,11 +50,11 @@ def transport(kind, saddr, daddr, *, sport=40000, dport=80, flags="S", doff=5, p
     return head[:at] + struct.pack("!H", total) + head[at + 2 :] + payload
 
 
-def ip4(body, saddr, daddr, proto, *, ttl=64, frag=0, ihl=None, total=None, options=b"", tos=0, version=4):
+def ip4(body, saddr, daddr, proto, *, ttl=64, frag=0, ihl=None, total=None, options=b"", tos=0, version=4, ident=1):
     ihl = 5 + len(options) // 4 if ihl is None else ihl
     total = 20 + len(options) + len(body) if total is None else total
     head = struct.pack(
-        "!BBHHHBBH4s4s", version << 4 | ihl, tos, total, 1, frag, ttl, proto, 0, saddr.packed, daddr.packed
+        "!BBHHHBBH4s4s", version << 4 | ihl, tos, total, ident, frag, ttl, proto, 0, saddr.packed, daddr.packed
     )
     head += options
     return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + body
@@ -81,7 +81,7 @@ def ether(body, ether_type, *, src=THERE, dst=HERE, tags=()):
 def frame(kind, saddr, daddr, *, src=THERE, dst=HERE, tags=(), proto=None, cut=None, **how):
     """kind: tcp udp icmp icmpv6 sctp, or raw (payload is all there is behind the IP header, proto its number)."""
     saddr, daddr = ipaddress.ip_address(saddr), ipaddress.ip_address(daddr)
-    network = {k: how.pop(k) for k in ("ttl", "frag", "ihl", "total", "options", "extensions", "tos", "version") if k in how}
+    network = {k: how.pop(k) for k in ("ttl", "frag", "ihl", "total", "options", "extensions", "tos", "version", "ident") if k in how}
     body = transport(kind, saddr, daddr, **how)
     number = PROTO.get(kind, proto) if proto is None else proto
     if saddr.version == 4:

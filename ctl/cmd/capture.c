@@ -50,6 +50,7 @@ struct capture {
 	int dlt;
 	enum capture_link link;
 	uint64_t n;         /* packets read */
+	int64_t first_ns;   /* when the first one was taken */
 	uint8_t *rewritten; /* cooked frames with their made-up header */
 	size_t capacity;
 };
@@ -161,6 +162,7 @@ int capture_next(struct capture *capture, struct capture_frame *ret, struct diag
 	struct pcap_pkthdr *header;
 	struct capture_frame frame;
 	const u_char *bytes;
+	int64_t now;
 	int rc = lib.next_ex(capture->pcap, &header, &bytes);
 
 	if (rc == PCAP_ERROR_BREAK)
@@ -169,8 +171,12 @@ int capture_next(struct capture *capture, struct capture_frame *ret, struct diag
 		return diag_error(diag, (struct location){ 0 }, "cannot read packet %llu of the capture '%s': %s",
 				  (unsigned long long)capture->n + 1, capture->path, lib.geterr(capture->pcap));
 	capture->n++;
+	now = header->ts.tv_sec * 1000000000ll + header->ts.tv_usec * 1000ll;
+	if (capture->n == 1)
+		capture->first_ns = now;
 	frame = (struct capture_frame){ bytes, header->caplen,
-					header->len > header->caplen ? header->len : header->caplen };
+					header->len > header->caplen ? header->len : header->caplen,
+					now > capture->first_ns ? now - capture->first_ns : 0 };
 	if (capture->link == CAPTURE_COOKED && rewrite_cooked(capture, &frame))
 		return diag_oom(diag);
 	*ret = frame;

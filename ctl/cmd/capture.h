@@ -20,6 +20,7 @@ struct capture_frame {
 	const uint8_t *bytes; /* until the next call */
 	size_t length;        /* captured */
 	size_t wire_length;   /* at least length */
+	uint64_t time_ns;     /* since the capture's first packet */
 };
 
 /* "-": standard input. Negative errno with a problem where it is no capture or of a kind weir cannot judge. */

@@ -18,7 +18,8 @@ static void say_devices(struct out *out, const struct policy *policy, const stru
 	for (size_t i = 0; i < filter->n_devices; i++) {
 		const char *name = policy->devices[filter->devices[i].device];
 
-		out_text(out, "%s%s%s", i ? ", " : "", name, filter->devices[i].optional ? " (optional)" : "");
+		out_text(out, "%s%s%s", i ? ", " : "", name,
+			 filter->devices[i].optional && !filter->implied ? " (optional)" : "");
 		out_object(out, NULL);
 		out_string(out, "name", name);
 		out_bool(out, "optional", filter->devices[i].optional);
@@ -38,16 +39,21 @@ static void say_filter(struct out *out, const struct rules *rules, size_t n)
 	out_string(out, "name", filter->name);
 	out_string(out, "hook", hook_name(hook_of(filter->hook)));
 	out_bool(out, "generic", filter->generic);
+	out_bool(out, "tracks", filter->tracks);
+	out_bool(out, "implied", filter->implied);
 	out_text(out, "filter %s: %s%s on ", filter->name, hook_name(hook_of(filter->hook)),
 		 filter->generic ? " generic" : "");
 	say_devices(out, rules->policy, filter);
-	out_text(out, "; %zu rule%s, default %s\n", filter->n_rules, filter->n_rules == 1 ? "" : "s",
-		 verdict_name(filter->default_verdict));
+	if (filter->implied)
+		out_text(out, "; implied: accepts everything, to track flows\n");
+	else
+		out_text(out, "; %zu rule%s, default %s%s\n", filter->n_rules, filter->n_rules == 1 ? "" : "s",
+			 verdict_name(filter->default_verdict), filter->tracks ? ", tracks flows" : "");
 	out_text(out, "  at most %u step%s and %u set lookup%s a packet: about %llu ns\n", steps, steps == 1 ? "" : "s",
 		 lookups, lookups == 1 ? "" : "s", (unsigned long long)ns);
 	out_string(out, "default", verdict_name(filter->default_verdict));
 	out_string(out, "malformed", verdict_name(filter->malformed));
-	out_string(out, "fragments", verdict_name(filter->fragments));
+	out_string(out, "fragments", policy_fragments_word(filter->fragments));
 	out_integer(out, "rules", filter->n_rules);
 	out_integer(out, "steps", steps);
 	out_integer(out, "lookups", lookups);
@@ -84,6 +90,30 @@ static int say_set(struct out *out, const struct set *set)
 	return EXIT_DONE;
 }
 
+/* What flows, limits and datagrams in parts take, whatever they hold. */
+static void say_memory(struct out *out, const struct rules *rules)
+{
+	const struct image *image = rules->image;
+	uint64_t flows = (uint64_t)image->n_flows * sizeof(struct flow);
+	uint64_t limits = (uint64_t)image->n_buckets * sizeof(struct bucket_line);
+	uint64_t fragments = (uint64_t)image->n_datagrams * DATAGRAM_BUCKET_BYTES;
+
+	out_object(out, "memory");
+	out_integer(out, "flows", flows);
+	out_integer(out, "limits", limits);
+	out_integer(out, "fragments", fragments);
+	out_end(out);
+	if (flows)
+		out_text(out, "flows: room for %u in %llu KiB, when it is full: %s\n", rules->policy->flows.size,
+			 (unsigned long long)flows >> 10, verdict_name(rules->policy->flows.full));
+	if (limits)
+		out_text(out, "limits: room for %llu keys in %llu KiB\n",
+			 (unsigned long long)image->n_buckets * BUCKETS_PER_LINE, (unsigned long long)limits >> 10);
+	if (fragments)
+		out_text(out, "fragments: room for %u datagrams in %llu KiB\n", image->n_datagrams * DATAGRAM_LANES,
+			 (unsigned long long)fragments >> 10);
+}
+
 int cmd_check(struct run *run)
 {
 	const char *file = run->operands[0];
@@ -109,6 +139,7 @@ int cmd_check(struct run *run)
 	for (size_t i = 0; i < rules.policy->n_sets && code == EXIT_DONE; i++)
 		code = say_set(out, &rules.policy->sets[i]);
 	out_end(out);
+	say_memory(out, &rules);
 	out_integer(out, "tests", rules.policy->n_tests);
 	if (rules.policy->n_tests)
 		out_text(out, "tests: %zu; 'weir test' runs them\n", rules.policy->n_tests);

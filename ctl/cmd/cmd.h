@@ -15,6 +15,8 @@ int cmd_set_test(struct run *run);
 int cmd_set_load(struct run *run);
 int cmd_set_flush(struct run *run);
 int cmd_set_list(struct run *run);
+int cmd_flow_list(struct run *run);
+int cmd_flow_del(struct run *run);
 int cmd_test(struct run *run);
 int cmd_explain(struct run *run);
 int cmd_watch(struct run *run);

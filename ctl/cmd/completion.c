@@ -8,6 +8,7 @@
 #include "../command.h"
 #include "../lang/strbuf.h"
 #include "../out/out.h"
+#include "flow.h"
 
 static void add_options(struct strbuf *b, uint32_t options)
 {
@@ -37,8 +38,40 @@ static void add_first_words(struct strbuf *b)
 static void add_choices(struct strbuf *b, const char *args)
 {
 	strbuf_char(b, ' ');
-	for (const char *p = args + 1; *p && *p != ']'; p++)
+	for (const char *p = args + 1; !strchr(" ]", *p); p++)
 		strbuf_char(b, *p == '|' ? ' ' : *p);
+}
+
+/* Second words of commands with this first one. */
+static void add_second_words(struct strbuf *b, const char *noun, size_t length)
+{
+	for (const struct command *c = commands; c->name; c++)
+		if (!strncmp(c->name, noun, length) && c->name[length] == ' ')
+			strbuf_format(b, " %s", c->name + length + 1);
+}
+
+/* Each noun that is no command by itself, when its second word is asked for. */
+static void add_nouns(struct strbuf *b)
+{
+	const struct command *last = NULL;
+
+	for (const struct command *c = commands; c->name; c++) {
+		size_t length = strcspn(c->name, " ");
+
+		if (!c->name[length] || (last && !strncmp(last->name, c->name, length + 1)))
+			continue;
+		last = c;
+		strbuf_format(b, "\t\t%.*s) words=\"", (int)length, c->name);
+		add_second_words(b, c->name, length);
+		strbuf_str(b, "\" ;;\n");
+	}
+}
+
+static void add_filter(struct strbuf *b)
+{
+#define X(id, name, type) strbuf_str(b, " " name);
+	FLOW_WORDS(X)
+#undef X
 }
 
 static char *bash_script(void)
@@ -61,15 +94,14 @@ static char *bash_script(void)
 	for (const struct command *c = commands; c->name; c++) {
 		strbuf_format(&b, "\t\t\"%s\") words=\"", c->name);
 		add_options(&b, OPTIONS_GLOBAL | c->options);
-		if (*c->args == '[' && strchr(c->args, '|') && !strstr(c->args, "..."))
+		if (*c->args == '[' && strchr(c->args, '|'))
 			add_choices(&b, c->args);
+		else if (strstr(c->args, "FILTER"))
+			add_filter(&b);
 		strbuf_str(&b, "\" ;;\n");
 	}
-	strbuf_str(&b, "\t\tset) words=\"");
-	for (const struct command *c = commands; c->name; c++)
-		if (!strncmp(c->name, "set ", 4))
-			strbuf_format(&b, " %s", c->name + 4);
-	strbuf_str(&b, "\" ;;\n\t\tesac\n\tfi\n"
+	add_nouns(&b);
+	strbuf_str(&b, "\t\tesac\n\tfi\n"
 		       "\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$word\")\n"
 		       "\tif [[ $word != -* ]] && [ \"$COMP_CWORD\" -gt 1 ]; then\n"
 		       "\t\tmapfile -t -O \"${#COMPREPLY[@]}\" COMPREPLY < <(compgen -f -- \"$word\")\n"

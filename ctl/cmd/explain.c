@@ -29,6 +29,7 @@ struct explain {
 	struct image *image;
 	enum hook hook;
 	uint32_t ifindex;
+	uint64_t start_ns; /* when the capture begins: now, so that the flows that are there are those of its packets */
 };
 
 static int hook_find(struct run *run, enum hook *ret)
@@ -243,6 +244,7 @@ static int say_packets(struct explain *explain)
 			.wire_length = frame.wire_length,
 			.ifindex = explain->ifindex,
 			.skuid = -1,
+			.now_ns = explain->start_ns + frame.time_ns,
 		};
 
 		packet++;
@@ -261,7 +263,7 @@ static int say_packets(struct explain *explain)
 
 int cmd_explain(struct run *run)
 {
-	struct explain explain = { .run = run, .out = run->out };
+	struct explain explain = { .run = run, .out = run->out, .start_ns = runner_clock() };
 	int code = hook_find(run, &explain.hook);
 
 	out_lines(run->out);

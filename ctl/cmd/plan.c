@@ -3,6 +3,7 @@
 #include "cmd.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,14 +31,14 @@ static char *devices_text(const struct policy *policy, const struct filter *filt
 
 	for (size_t i = 0; i < filter->n_devices; i++)
 		strbuf_format(&b, "%s%s%s", i ? ", " : "", policy->devices[filter->devices[i].device],
-			      filter->devices[i].optional ? " optional" : "");
+			      filter->devices[i].optional && !filter->implied ? " optional" : "");
 	return strbuf_take(&b);
 }
 
 /* A line before the rules. old or new NULL: there is none. */
 static void say_property(struct plan *plan, const char *name, const char *old, const char *new)
 {
-	if (old && new && !strcmp(old, new))
+	if ((!old && !new) || (old && new && !strcmp(old, new)))
 		return;
 	if (old)
 		out_text(plan->out, "  -      %s %s\n", name, old);
@@ -66,14 +67,18 @@ static void say_properties(struct plan *plan, const struct filter *old, const st
 #define SAY(name, value)  say_property(plan, name, old ? value(old) : NULL, new ? value(new) : NULL)
 #define DEFAULT(filter)   verdict_name(filter->default_verdict)
 #define MALFORMED(filter) verdict_name(filter->malformed)
-#define FRAGMENTS(filter) verdict_name(filter->fragments)
+#define FRAGMENTS(filter) policy_fragments_word(filter->fragments)
 #define COUNTERS(filter)  (filter->rule_counters ? "on" : "off")
+#define TRACKS(filter)    (filter->tracks ? "flows" : NULL)
 	SAY("hook", hook_text);
 	say_property(plan, "device", old_devices, new_devices);
-	SAY("malformed", MALFORMED);
-	SAY("fragments", FRAGMENTS);
-	SAY("counters", COUNTERS);
-	SAY("default", DEFAULT);
+	if (!(new ? new : old)->implied) {
+		SAY("malformed", MALFORMED);
+		SAY("fragments", FRAGMENTS);
+		SAY("counters", COUNTERS);
+		SAY("default", DEFAULT);
+		SAY("tracks", TRACKS);
+	}
 #undef SAY
 	out_end(plan->out);
 	free(old_devices);
@@ -120,7 +125,7 @@ static bool properties_same(const struct plan *plan, const struct filter *old, c
 {
 	if (old->hook != new->hook || old->generic != new->generic || old->default_verdict != new->default_verdict ||
 	    old->malformed != new->malformed || old->fragments != new->fragments ||
-	    old->rule_counters != new->rule_counters || old->n_devices != new->n_devices)
+	    old->rule_counters != new->rule_counters || old->tracks != new->tracks || old->n_devices != new->n_devices)
 		return false;
 	for (size_t i = 0; i < old->n_devices; i++)
 		if (old->devices[i].optional != new->devices[i].optional ||
@@ -132,6 +137,7 @@ static bool properties_same(const struct plan *plan, const struct filter *old, c
 /* Either may be NULL, not both. */
 static void plan_filter(struct plan *plan, const struct filter *old, const struct filter *new)
 {
+	const struct filter *either = new ? new : old;
 	const char *change = !old ? "added" : !new ? "removed" : "changed";
 	char **old_texts = rule_texts(plan->old, old), **new_texts = rule_texts(plan->new, new);
 	struct diff_step *steps = NULL;
@@ -147,10 +153,12 @@ static void plan_filter(struct plan *plan, const struct filter *old, const struc
 	if (!n_changed && old && new && properties_same(plan, old, new))
 		goto out;
 	plan->changed = true;
-	out_text(plan->out, "filter %s: %s\n", (new ? new : old)->name, change);
+	out_text(plan->out, "filter %s: %s%s\n", either->name, change,
+		 either->implied ? ", implied: accepts everything, to track flows" : "");
 	out_object(plan->out, NULL);
-	out_string(plan->out, "name", (new ? new : old)->name);
+	out_string(plan->out, "name", either->name);
 	out_string(plan->out, "change", change);
+	out_bool(plan->out, "implied", either->implied);
 	say_properties(plan, old, new);
 	out_array(plan->out, "rules");
 	for (size_t i = 0; i < n; i++) {
@@ -276,6 +284,42 @@ static void plan_sets(struct plan *plan)
 	out_end(plan->out);
 }
 
+/* ---- the flows block ---- */
+
+static void say_time(struct plan *plan, enum flow_time time, const struct flows *old, const struct flows *new)
+{
+	const struct flow_time_info *info = &flow_time_info[time];
+	char name[64], old_time[DURATION_MOST], new_time[DURATION_MOST];
+
+	snprintf(name, sizeof(name), "timeout %s %s", info->protocol, info->state);
+	duration_print(old->time_ms[time], old_time);
+	duration_print(new->time_ms[time], new_time);
+	say_property(plan, name, old_time, new_time);
+}
+
+/* What the block says, or what holds without it. Where nothing is loaded, that is what held before. */
+static void plan_flows(struct plan *plan)
+{
+	char old_size[16], new_size[16];
+	struct flows none;
+	const struct flows *old = plan->old ? &plan->old->flows : &none, *new = &plan->new->flows;
+
+	flows_default(&none);
+	snprintf(old_size, sizeof(old_size), "%u", old->size);
+	snprintf(new_size, sizeof(new_size), "%u", new->size);
+	out_array(plan->out, "flows");
+	if (old->size != new->size || old->full != new->full ||
+	    memcmp(old->time_ms, new->time_ms, sizeof(old->time_ms))) {
+		plan->changed = true;
+		out_text(plan->out, "flows: changed\n");
+		say_property(plan, "size", old_size, new_size);
+		say_property(plan, "full", verdict_name(old->full), verdict_name(new->full));
+		for (enum flow_time i = 0; i < FLOW_TIME_COUNT; i++)
+			say_time(plan, i, old, new);
+	}
+	out_end(plan->out);
+}
+
 /* ---- the command ---- */
 
 /* root NULL: compare with the policy `old`, or with nothing. */
@@ -295,6 +339,7 @@ static int plan_say(struct run *run, struct weir_root *root, const struct policy
 		out_integer(run->out, "generation", running->generation);
 	else
 		out_null(run->out, "generation");
+	plan_flows(&plan);
 	plan_filters(&plan);
 	if (!plan.rc)
 		plan_sets(&plan);

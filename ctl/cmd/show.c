@@ -9,6 +9,7 @@
 
 #include "../command.h"
 #include "../out/out.h"
+#include "flow.h"
 #include "rules.h"
 
 enum part {
@@ -29,6 +30,8 @@ struct show {
 	struct counter *counters; /* all of them, read once */
 	struct attachment *attachments;
 	size_t n_attachments;
+	uint32_t features; /* FEATURE_* of the running rules */
+	uint64_t flows[FLOW_TIME_COUNT];
 	unsigned int parts;
 };
 
@@ -80,16 +83,16 @@ static void say_devices(struct show *show, const struct filter *filter)
 	out_end(show->out);
 }
 
-static void say_policy(struct show *show, const char *name, enum policy_verdict verdict, struct counter counter)
+static void say_policy(struct show *show, const char *name, const char *word, struct counter counter)
 {
 	out_object(show->out, name);
-	out_string(show->out, "verdict", verdict_name(verdict));
+	out_string(show->out, "verdict", word);
 	say_counter(show, counter);
 	out_end(show->out);
 	if (!(show->parts & PART_RULES))
 		return;
 	text_counter(show, counter);
-	out_text(show->out, "  %s %s\n", name, verdict_name(verdict));
+	out_text(show->out, "  %s %s\n", name, word);
 }
 
 static void say_policies(struct show *show, size_t f)
@@ -105,9 +108,10 @@ static void say_policies(struct show *show, size_t f)
 			malformed.packets += counter.packets;
 			malformed.bytes += counter.bytes;
 		}
-	say_policy(show, "malformed", filter->malformed, malformed);
-	say_policy(show, "fragments", filter->fragments, counter_at(show, first + REASON_FRAGMENT));
-	say_policy(show, "default", filter->default_verdict, counter_at(show, first + REASON_DEFAULT));
+	say_policy(show, "malformed", verdict_name(filter->malformed), malformed);
+	say_policy(show, "fragments", policy_fragments_word(filter->fragments),
+		   counter_at(show, first + REASON_FRAGMENT));
+	say_policy(show, "default", verdict_name(filter->default_verdict), counter_at(show, first + REASON_DEFAULT));
 }
 
 static int say_rule(struct show *show, size_t f, size_t r)
@@ -177,9 +181,14 @@ static int say_filter(struct show *show, size_t f)
 	out_string(show->out, "name", filter->name);
 	out_string(show->out, "hook", hook_name(hook_of(filter->hook)));
 	out_bool(show->out, "generic", filter->generic);
+	out_bool(show->out, "tracks", filter->tracks);
+	out_bool(show->out, "implied", filter->implied);
 	out_text(show->out, "\nfilter %s: %s on ", filter->name, hook_name(hook_of(filter->hook)));
 	say_devices(show, filter);
-	out_text(show->out, "\n");
+	out_text(show->out, "%s\n",
+		 filter->implied  ? ", implied: tracks flows"
+		 : filter->tracks ? ", tracks flows"
+				  : "");
 	if (show->parts & PART_RULES) {
 		say_policies(show, f);
 		out_array(show->out, "rules");
@@ -270,6 +279,95 @@ static void say_attachments(struct show *show)
 	out_end(show->out);
 }
 
+/* ---- flows, limits and rejects: what is not any one filter's ---- */
+
+static int count_flow(void *context, const struct flow *flow, uint64_t left_ns, bool *end)
+{
+	struct show *show = context;
+
+	(void)left_ns;
+	(void)end;
+	show->flows[flow_time_of(flow)]++;
+	return 0;
+}
+
+static void say_rare(struct show *show, const char *key, uint32_t counter, const char *text)
+{
+	uint64_t packets = counter_at(show, counter).packets;
+
+	out_integer(show->out, key, packets);
+	if (packets)
+		out_text(show->out, "%12llu %s\n", (unsigned long long)packets, text);
+}
+
+/* By protocol, then state. */
+static void say_flow_states(struct show *show)
+{
+	out_object(show->out, "states");
+	for (enum flow_time i = 0; i < FLOW_TIME_COUNT; i++) {
+		const struct flow_time_info *info = &flow_time_info[i];
+		bool first = !i || strcmp(info[-1].protocol, info->protocol);
+		bool last = i + 1 == FLOW_TIME_COUNT || strcmp(info[1].protocol, info->protocol);
+
+		if (first)
+			out_object(show->out, info->protocol);
+		out_integer(show->out, info->state, show->flows[i]);
+		if (last)
+			out_end(show->out);
+		if (show->flows[i])
+			out_text(show->out, "%12llu %s %s\n", (unsigned long long)show->flows[i], info->protocol,
+				 info->state);
+	}
+	out_end(show->out);
+}
+
+static int say_flows(struct show *show)
+{
+	uint64_t all = 0;
+	int rc;
+
+	if (!(show->features & FEATURE_FLOWS)) {
+		out_null(show->out, "flow_table");
+		return 0;
+	}
+	rc = root_flows(show->root, count_flow, show, &show->run->diag);
+	if (rc)
+		return rc;
+	for (enum flow_time i = 0; i < FLOW_TIME_COUNT; i++)
+		all += show->flows[i];
+	out_text(show->out, "\nflows: %llu, made for %u\n", (unsigned long long)all, show->policy->flows.size);
+	out_object(show->out, "flow_table");
+	out_integer(show->out, "flows", all);
+	out_integer(show->out, "size", show->policy->flows.size);
+	say_flow_states(show);
+	say_rare(show, "evicted", COUNTER_FLOWS_EVICTED,
+		 "flows that nobody had confirmed ended early, for lack of room");
+	out_end(show->out);
+	return 0;
+}
+
+static void say_limits(struct show *show)
+{
+	if (!(show->features & FEATURE_LIMITS)) {
+		out_null(show->out, "limits_full");
+		return;
+	}
+	say_rare(show, "limits_full", COUNTER_LIMITS_FULL, "packets found no room for their key of a limit");
+}
+
+static void say_answers(struct show *show)
+{
+	if (!(show->features & FEATURE_ANSWERS)) {
+		out_null(show->out, "answers");
+		return;
+	}
+	out_object(show->out, "answers");
+	say_rare(show, "sent", COUNTER_ANSWERS, "answers of reject were sent");
+	say_rare(show, "limited", COUNTER_ANSWERS_LIMITED, "were not: too many a second");
+	say_rare(show, "refused", COUNTER_ANSWERS_REFUSED, "rejected packets were such as nobody may answer");
+	out_end(show->out);
+}
+
 static void say_head(struct show *show)
 {
 	time_t at = (time_t)show->running->applied_at;
@@ -314,8 +412,12 @@ static int show_say(struct show *show)
 		say_attachments(show);
 	if (!rc && show->parts & PART_SETS)
 		rc = say_sets(show);
-	if (!rc && show->parts & PART_COUNTERS)
+	if (!rc && show->parts & PART_COUNTERS) {
 		say_counters(show);
+		say_limits(show);
+		say_answers(show);
+		rc = say_flows(show);
+	}
 	return rc;
 }
 
@@ -333,21 +435,28 @@ static int parts_find(struct run *run, unsigned int *ret)
 	*ret = PART_ALL;
 	if (!run->n_operands)
 		return EXIT_DONE;
+	if (run->n_operands > 1) {
+		diag_error(&run->diag, NOWHERE, "'show %s' takes no arguments: that is too much", run->operands[0]);
+		return EXIT_USAGE;
+	}
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (!strcmp(run->operands[0], words[i].word)) {
 			*ret = words[i].parts;
 			return EXIT_DONE;
 		}
 	diag_error(&run->diag, NOWHERE, "cannot show '%s'", run->operands[0]);
-	diag_hint(&run->diag, "one of: rules, sets, counters, devices, reasons");
+	diag_hint(&run->diag, "one of: rules, sets, counters, devices, reasons, flows");
 	return EXIT_USAGE;
 }
 
 int cmd_show(struct run *run)
 {
 	struct show show = { .run = run, .out = run->out };
-	int code = parts_find(run, &show.parts), rc;
+	int code, rc;
 
+	if (run->n_operands && !strcmp(run->operands[0], "flows"))
+		return flow_list(run, run->operands + 1, run->n_operands - 1);
+	code = parts_find(run, &show.parts);
 	if (code != EXIT_DONE)
 		return code;
 	rc = root_open(&show.root, run->bpffs, ROOT_READ, &run->diag);
@@ -361,6 +470,7 @@ int cmd_show(struct run *run)
 		return EXIT_FAILED;
 	show.running = root_running(show.root);
 	show.policy = show.running->policy;
+	show.features = policy_features(show.policy);
 	rc = show_read(&show);
 	if (!rc)
 		rc = show_say(&show);

@@ -44,11 +44,15 @@ struct image {
 	uint32_t features;   /* FEATURE_*: what the programs must have */
 	uint32_t n_flows;    /* lines of the flow table, of the limits' buckets */
 	uint32_t n_buckets;
-	uint32_t *rule_of; /* per node that compares: the rule's number in its filter */
+	uint32_t n_datagrams; /* buckets of datagrams */
+	uint32_t *rule_of;    /* per node that compares: the rule's number in its filter */
 	/* for `check` and `explain` */
 	size_t bytes;                      /* of head, nodes and refs */
 	uint32_t worst_steps[FILTERS_MAX]; /* longest path a packet of this filter can take */
 };
+
+/* FEATURE_* that the programs must have for these rules. */
+uint32_t policy_features(const struct policy *policy);
 
 /* -EINVAL with problems in diag (too large, too many steps); warnings for rules that can never match. */
 int compile_policy(struct image **ret, const struct compile_input *input, struct diag *diag);

@@ -312,10 +312,11 @@ int compile_filter(struct lower_context *c, struct image *image, struct diag *di
 
 	c->head->counters = c->input->counters->filter[c->filter_number];
 	c->head->malformed = lower_verdict_of(filter->malformed);
-	c->head->fragments = lower_verdict_of(filter->fragments);
+	c->head->fragments = filter->fragments == FRAGMENTS_ACCEPT ? VERDICT_ACCEPT : VERDICT_DROP;
 	c->head->fallback = lower_verdict_of(filter->default_verdict);
-	c->head->flags = (filter->tracks ? FILTER_TRACKS : 0) | (has_synproxy(filter) ? FILTER_SYNPROXY : 0);
-	c->head->fragments_judged = filter->fragments == POLICY_ACCEPT;
+	c->head->flags = (filter->tracks ? FILTER_TRACKS : 0) | (has_synproxy(filter) ? FILTER_SYNPROXY : 0) |
+			 (filter->fragments == FRAGMENTS_TRACK ? FILTER_FOLLOWS : 0);
+	c->head->fragments_judged = filter->fragments == FRAGMENTS_ACCEPT;
 	r = work_begin(&work, filter);
 	if (r == 0)
 		r = lookups_in_order(c);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Limits and the flow table's settings, in the data path's units. */
+/* Limits, the flow table's settings and what else packets leave behind, in the data path's units. */
 #include <string.h>
 
 #include "program.h"
@@ -104,25 +104,42 @@ static uint32_t power_of_two(uint32_t least)
 
 #define LINES_PER_FLOW 2
 #define BUCKETS_LINES  (1u << 18) /* a million buckets, 16 MiB */
+#define DATAGRAMS      (1u << 10) /* buckets: 7168 datagrams, half a MiB */
 
 static uint32_t verdict_feature(enum policy_verdict verdict)
 {
 	return verdict == POLICY_REJECT ? FEATURE_ANSWERS : verdict == POLICY_SYNPROXY ? FEATURE_SYNPROXY : 0;
 }
 
+static uint32_t rule_features(const struct rule *rule)
+{
+	uint32_t features = verdict_feature(rule->verdict);
+
+	for (size_t i = 0; i < rule->n_items; i++)
+		features |= rule->items[i].kind == ITEM_LIMIT ? FEATURE_LIMITS : 0;
+	return features;
+}
+
+uint32_t policy_features(const struct policy *policy)
+{
+	uint32_t features = 0;
+
+	for (size_t f = 0; f < policy->n_filters; f++) {
+		features |= policy->filters[f].tracks ? FEATURE_FLOWS : 0;
+		features |= policy->filters[f].fragments == FRAGMENTS_TRACK ? FEATURE_FRAGMENTS : 0;
+		for (size_t i = 0; i < policy->filters[f].n_rules; i++)
+			features |= rule_features(&policy->filters[f].rules[i]);
+	}
+	return features;
+}
+
 void state_settings(struct image *image, const struct policy *policy, uint32_t n_limits)
 {
 	struct flow_settings *flows = &image->head->flows;
 
-	for (size_t f = 0; f < policy->n_filters; f++) {
-		image->features |= policy->filters[f].tracks ? FEATURE_FLOWS : 0;
-		for (size_t i = 0; i < policy->filters[f].n_rules; i++)
-			image->features |= verdict_feature(policy->filters[f].rules[i].verdict);
-	}
-	if (n_limits) {
-		image->features |= FEATURE_LIMITS;
-		image->n_buckets = BUCKETS_LINES;
-	}
+	image->features = policy_features(policy);
+	image->n_buckets = n_limits ? BUCKETS_LINES : 0;
+	image->n_datagrams = image->features & FEATURE_FRAGMENTS ? DATAGRAMS : 0;
 	if (!(image->features & FEATURE_FLOWS))
 		return;
 	image->n_flows = power_of_two(policy->flows.size * LINES_PER_FLOW);

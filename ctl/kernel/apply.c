@@ -35,6 +35,7 @@ struct stage {
 	uint32_t pool_end;          /* lines that all tables together need */
 	struct image *image;
 	char *manifest;
+	bool new_flows; /* nothing was tracked before: the flow table does not know the host's connections */
 	struct apply_result *result;
 };
 
@@ -230,21 +231,35 @@ static int place_sets(struct stage *s)
 	return r;
 }
 
+/* Do the running rules? */
+static bool tracks_flows(const struct weir_root *root)
+{
+	const struct running *running = root_running(root);
+
+	for (size_t f = 0; running && f < running->policy->n_filters; f++)
+		if (running->policy->filters[f].tracks)
+			return true;
+	return false;
+}
+
 /* Room for the new generation: a first instance, the one that is there, or one that is larger or of newer programs. */
 static int make_room(struct stage *s)
 {
-	struct capacity need = { s->image->n_nodes,       s->image->n_refs,    s->counters->n,
-				 strlen(s->manifest) + 1, s->pool_end,         s->image->features,
-				 s->image->n_flows,       s->image->n_buckets, 0 };
+	struct capacity need = {
+		s->image->n_nodes,  s->image->n_refs,  s->counters->n,      strlen(s->manifest) + 1, s->pool_end,
+		s->image->features, s->image->n_flows, s->image->n_buckets, s->image->n_datagrams,   0
+	};
 	struct capacity roomy = capacity_for(need.n_nodes, need.n_refs, need.n_counters, need.n_manifest);
 	struct weir_root *root = s->root;
 	char from[600], to[600];
 	int r;
 
+	s->new_flows = s->image->features & FEATURE_FLOWS && !tracks_flows(root);
 	roomy.n_lines = pool_roomy(s->image->head, s->pool_end);
 	roomy.features = need.features;
 	roomy.n_flows = need.n_flows > roomy.n_flows ? need.n_flows : roomy.n_flows;
 	roomy.n_buckets = need.n_buckets > roomy.n_buckets ? need.n_buckets : roomy.n_buckets;
+	roomy.n_datagrams = need.n_datagrams > roomy.n_datagrams ? need.n_datagrams : roomy.n_datagrams;
 	if (root->instance && capacity_holds(&root->instance->memory.capacity, &need) &&
 	    root->instance->memory.control->programs == load_programs_hash())
 		return 0;
@@ -261,6 +276,7 @@ static int make_room(struct stage *s)
 		roomy.features |= have->features;
 		roomy.n_flows = roomy.n_flows > have->n_flows ? roomy.n_flows : have->n_flows;
 		roomy.n_buckets = roomy.n_buckets > have->n_buckets ? roomy.n_buckets : have->n_buckets;
+		roomy.n_datagrams = roomy.n_datagrams > have->n_datagrams ? roomy.n_datagrams : have->n_datagrams;
 		return grow(root, &roomy, s->diag);
 	}
 	r = instance_create(&root->instance, root->path, 1, &roomy, NULL, s->diag);
@@ -534,6 +550,12 @@ static void undo(struct stage *s)
 	diag_clear(&quiet);
 }
 
+/* Connections that are older than the rules go on. Again after the swap: one may have begun in between. */
+static int seed_flows(struct stage *s)
+{
+	return s->new_flows ? flows_seed(s->root->instance, &s->image->head->flows, s->diag) : 0;
+}
+
 static int stage(struct stage *s)
 {
 	int r = s->root->instance ? root_settle(s->root, s->diag) : 0;
@@ -555,6 +577,8 @@ static int stage(struct stage *s)
 	r = load_kernel_sets(s);
 	if (r == 0)
 		r = attach_all(s);
+	if (r == 0)
+		r = seed_flows(s);
 	return r;
 }
 
@@ -610,7 +634,9 @@ int root_apply(struct weir_root *root, const struct policy *policy, const struct
 	swapped = now_ms();
 	swap(&s);
 	ret->generation = root->instance->memory.control->generation;
-	r = forget(&s);
+	r = seed_flows(&s);
+	if (r == 0)
+		r = forget(&s);
 	ret->swap_ms = now_ms() - swapped;
 	stage_clear(&s);
 	return r;

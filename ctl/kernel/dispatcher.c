@@ -83,6 +83,7 @@ int dispatcher_add(const struct instance *instance, uint32_t ifindex, bool gener
 				      .lines = instance->lines,
 				      .flows = instance->flows,
 				      .buckets = instance->buckets,
+				      .datagrams = instance->datagrams,
 				      .control = instance->control,
 				      .tables = instance->tables,
 				      .manifest = instance->manifest,

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "root.h"
@@ -26,16 +25,13 @@ static size_t flow_bytes(uint32_t n)
 static int table_open(struct flow_table *ret, const struct instance *instance, struct diag *diag)
 {
 	const struct capacity *capacity = &instance->memory.capacity;
-	struct timespec now;
 	void *at = mmap(NULL, flow_bytes(capacity->n_flows), PROT_READ | PROT_WRITE, MAP_SHARED, instance->flows, 0);
 
 	if (at == MAP_FAILED)
 		return diag_errno(diag, errno, "cannot map the flow table into memory");
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	*ret = (struct flow_table){ .at = at,
-				    .n = capacity->n_flows,
-				    .seed = capacity->seed,
-				    .now = (now.tv_sec * 1000000000ull + now.tv_nsec) >> FLOW_TICK };
+	*ret = (struct flow_table){
+		.at = at, .n = capacity->n_flows, .seed = capacity->seed, .now = runner_clock() >> FLOW_TICK
+	};
 	return 0;
 }
 
@@ -71,6 +67,17 @@ static bool same_flow(const struct flow *a, const struct flow *b)
 	       !memcmp(a->addr, b->addr, sizeof(a->addr));
 }
 
+/* In either direction. */
+static bool is_same_flow(const struct flow *a, const struct flow *b)
+{
+	struct flow turned = *b;
+
+	memcpy(turned.addr[0], b->addr[1], sizeof(turned.addr[0]));
+	memcpy(turned.addr[1], b->addr[0], sizeof(turned.addr[1]));
+	turned.ports = b->ports << 16 | b->ports >> 16;
+	return same_flow(a, b) || same_flow(a, &turned);
+}
+
 /* The same protocol as packets follow (bpf/flows.h): count at home, claim, fill, publish. A flow that finds no place is lost. */
 static void put(struct flow_table *table, const struct flow *flow)
 {
@@ -79,7 +86,7 @@ static void put(struct flow_table *table, const struct flow *flow)
 	uint64_t word, claim;
 
 	for (uint32_t i = 0; i < FLOW_BUCKET; i++)
-		if (is_live(table, &table->at[line_of(home, i)]) && same_flow(&table->at[line_of(home, i)], flow))
+		if (is_live(table, &table->at[line_of(home, i)]) && is_same_flow(&table->at[line_of(home, i)], flow))
 			return;
 	for (uint32_t i = 0; i < FLOW_BUCKET && !line; i++) {
 		at = line_of(home, i);
@@ -121,6 +128,53 @@ int flows_carry(const struct instance *from, const struct instance *to, struct d
 	if (r == 0)
 		table_close(&new);
 	table_close(&old);
+	return r;
+}
+
+int flows_copy(const struct instance *from, int to, struct diag *diag)
+{
+	struct flow_table table;
+	size_t bytes = flow_bytes(from->memory.capacity.n_flows);
+	void *copy = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, to, 0);
+	int r;
+
+	if (copy == MAP_FAILED)
+		return diag_errno(diag, errno, "cannot map the flow table into memory");
+	r = table_open(&table, from, diag);
+	if (r == 0) {
+		memcpy(copy, table.at, bytes);
+		table_close(&table);
+	}
+	munmap(copy, bytes);
+	return r;
+}
+
+/* ---- connections that are older than the table ---- */
+
+struct seed {
+	struct flow_table *table;
+	uint32_t timeout;
+};
+
+static void sow(void *context, const struct flow *flow)
+{
+	const struct seed *seed = context;
+	struct flow known = *flow;
+
+	known.expires = seed->table->now + seed->timeout;
+	put(seed->table, &known);
+}
+
+int flows_seed(const struct instance *instance, const struct flow_settings *settings, struct diag *diag)
+{
+	struct flow_table table;
+	struct seed seed = { &table, settings->timeout[FLOW_TIMEOUT_TCP + FLOW_ESTABLISHED - FLOW_SYN_SENT] };
+	int r = table_open(&table, instance, diag);
+
+	if (r)
+		return r;
+	r = sockets_list(sow, &seed, diag);
+	table_close(&table);
 	return r;
 }
 

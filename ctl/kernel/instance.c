@@ -23,7 +23,7 @@ static void instance_none(struct instance *instance)
 {
 	memset(instance, 0, sizeof(*instance));
 	instance->control = instance->tables = instance->manifest = instance->counters = instance->counter_base = -1;
-	instance->lines = instance->flows = instance->buckets = instance->events = -1;
+	instance->lines = instance->flows = instance->buckets = instance->datagrams = instance->events = -1;
 	for (int i = 0; i < SET_MAP_MAX; i++)
 		instance->set[i] = -1;
 	for (int i = 0; i < HOOK_MAX; i++)
@@ -31,7 +31,7 @@ static void instance_none(struct instance *instance)
 }
 
 /* The descriptors of an instance under the names they are pinned by. */
-#define FILES (9 + SET_MAP_MAX + HOOK_MAX)
+#define FILES (10 + SET_MAP_MAX + HOOK_MAX)
 struct file {
 	const char *name;
 	int *fd;
@@ -49,6 +49,7 @@ static void instance_files(struct instance *instance, struct file files[FILES])
 	files[n++] = (struct file){ "lines", &instance->lines };
 	files[n++] = (struct file){ "flows", &instance->flows };
 	files[n++] = (struct file){ "buckets", &instance->buckets };
+	files[n++] = (struct file){ "datagrams", &instance->datagrams };
 	files[n++] = (struct file){ "events", &instance->events };
 	for (int i = 0; i < SET_MAP_MAX; i++)
 		files[n++] = (struct file){ set_map_names[i], &instance->set[i] };
@@ -128,6 +129,8 @@ static void share(struct shared_maps *shared, struct capacity *capacity, const s
 		shared->flows = with->flows;
 	if (have->n_buckets == capacity->n_buckets)
 		shared->buckets = with->buckets;
+	if (have->n_datagrams == capacity->n_datagrams)
+		shared->datagrams = with->datagrams;
 }
 
 /*
@@ -166,6 +169,7 @@ int instance_create(struct instance **ret, const char *root, unsigned int number
 	instance->lines = duplicate(bpf_map__fd(bpf->maps.lines));
 	instance->flows = duplicate(bpf_map__fd(bpf->maps.flows));
 	instance->buckets = duplicate(bpf_map__fd(bpf->maps.buckets));
+	instance->datagrams = duplicate(bpf_map__fd(bpf->maps.datagrams));
 	instance->events = duplicate(bpf_map__fd(bpf->maps.events));
 	instance->set[SET_WORD] = duplicate(bpf_map__fd(bpf->maps.set_word));
 	instance->set[SET_WORD_LPM] = duplicate(bpf_map__fd(bpf->maps.set_word_lpm));
@@ -190,6 +194,7 @@ int instance_create(struct instance **ret, const char *root, unsigned int number
 			.features = capacity->features,
 			.n_flows = capacity->n_flows,
 			.n_buckets = capacity->n_buckets,
+			.n_datagrams = capacity->n_datagrams,
 			.seed = capacity->seed,
 			.programs = load_programs_hash(),
 		};
@@ -233,9 +238,9 @@ int instance_open(struct instance **ret, const char *directory, unsigned int num
 			       directory, control.abi_version, WEIR_ABI_VERSION);
 		diag_hint(diag, "take it down with the version that loaded it, then apply again");
 	}
-	capacity = (struct capacity){ control.n_nodes,    control.n_refs,    control.n_counters,
-				      control.n_manifest, control.n_lines,   control.features,
-				      control.n_flows,    control.n_buckets, control.seed };
+	capacity = (struct capacity){ control.n_nodes,     control.n_refs,   control.n_counters, control.n_manifest,
+				      control.n_lines,     control.features, control.n_flows,    control.n_buckets,
+				      control.n_datagrams, control.seed };
 	if (r == 0)
 		r = memory_map(&instance->memory, instance->control, instance->tables, instance->manifest,
 			       instance->lines, &capacity, diag);

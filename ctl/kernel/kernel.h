@@ -42,7 +42,9 @@ struct runner_result {
 
 /* Loads the programs with room for images of this size (0: a small default). */
 int runner_open(struct runner **ret, size_t n_nodes, size_t n_refs, struct diag *diag);
-/* Same, over the sets of a running instance (NULL root: as above). */
+/* The time that flows and limits go by, in ns: CLOCK_MONOTONIC. */
+uint64_t runner_clock(void);
+/* Same, over the sets of a running instance and with a copy of its flows (NULL root: as above). */
 struct weir_root;
 int runner_open_running(struct runner **ret, struct weir_root *root, struct diag *diag);
 void runner_close(struct runner *runner);

@@ -20,6 +20,7 @@ const struct shared_maps shared_none = {
 	.lines = -1,
 	.flows = -1,
 	.buckets = -1,
+	.datagrams = -1,
 	.control = -1,
 	.tables = -1,
 	.manifest = -1,
@@ -86,7 +87,8 @@ struct capacity capacity_for(size_t n_nodes, size_t n_refs, size_t n_counters, s
 				  .n_manifest = power_of_two(n_manifest + n_manifest / 4, 65536),
 				  .n_lines = POOL_MIN,
 				  .n_flows = FLOWS_MIN,
-				  .n_buckets = BUCKETS_MIN };
+				  .n_buckets = BUCKETS_MIN,
+				  .n_datagrams = DATAGRAMS_MIN };
 }
 
 bool capacity_holds(const struct capacity *have, const struct capacity *need)
@@ -94,7 +96,7 @@ bool capacity_holds(const struct capacity *have, const struct capacity *need)
 	return have->n_nodes >= need->n_nodes && have->n_refs >= need->n_refs && have->n_counters >= need->n_counters &&
 	       have->n_manifest >= need->n_manifest && have->n_lines >= need->n_lines &&
 	       !(need->features & ~have->features) && have->n_flows >= need->n_flows &&
-	       have->n_buckets >= need->n_buckets;
+	       have->n_buckets >= need->n_buckets && have->n_datagrams >= need->n_datagrams;
 }
 
 struct half_layout half_layout(const struct capacity *c)
@@ -158,6 +160,7 @@ int load_open(struct weir_bpf **ret, const struct capacity *c, unsigned int flag
 	bpf->rodata->cfg.features = c->features;
 	bpf->rodata->cfg.flow_mask = c->n_flows - 1;
 	bpf->rodata->cfg.bucket_mask = c->n_buckets - 1;
+	bpf->rodata->cfg.datagram_mask = c->n_datagrams - 1;
 	bpf->rodata->cfg.seed = c->seed;
 	r = bpf_map__set_value_size(bpf->maps.tables, layout.size) ?:
 	    bpf_map__set_value_size(bpf->maps.manifest, c->n_manifest) ?:
@@ -166,6 +169,7 @@ int load_open(struct weir_bpf **ret, const struct capacity *c, unsigned int flag
 	    bpf_map__set_max_entries(bpf->maps.lines, c->n_lines) ?:
 	    bpf_map__set_max_entries(bpf->maps.flows, c->n_flows) ?:
 	    bpf_map__set_max_entries(bpf->maps.buckets, c->n_buckets) ?:
+	    bpf_map__set_max_entries(bpf->maps.datagrams, c->n_datagrams) ?:
 	    reuse(bpf->maps.set_word, shared->set[SET_WORD]) ?:
 	    reuse(bpf->maps.set_word_lpm, shared->set[SET_WORD_LPM]) ?:
 	    reuse(bpf->maps.set_quad, shared->set[SET_QUAD]) ?:
@@ -175,6 +179,7 @@ int load_open(struct weir_bpf **ret, const struct capacity *c, unsigned int flag
 	    reuse(bpf->maps.lines, shared->lines) ?:
 	    reuse(bpf->maps.flows, shared->flows) ?:
 	    reuse(bpf->maps.buckets, shared->buckets) ?:
+	    reuse(bpf->maps.datagrams, shared->datagrams) ?:
 	    reuse(bpf->maps.control, shared->control) ?:
 	    reuse(bpf->maps.tables, shared->tables) ?:
 	    reuse(bpf->maps.manifest, shared->manifest) ?:

@@ -9,14 +9,17 @@ struct weir_bpf;
 /* What one half of an instance holds, and where. Counts of nodes and refs are powers of two. */
 struct capacity {
 	uint32_t n_nodes, n_refs, n_counters, n_manifest;
-	uint32_t n_lines;            /* of the pool, which both halves share; any number from POOL_MIN */
-	uint32_t features;           /* FEATURE_* of the programs */
-	uint32_t n_flows, n_buckets; /* lines: powers of two; where the programs have no such feature, the fewest */
-	uint64_t seed;               /* of the hashes of flows and limits; 0: a new one is drawn */
+	uint32_t n_lines;  /* of the pool, which both halves share; any number from POOL_MIN */
+	uint32_t features; /* FEATURE_* of the programs */
+	/* powers of two; where the programs have no such feature, the fewest */
+	uint32_t n_flows, n_buckets; /* lines */
+	uint32_t n_datagrams;        /* buckets */
+	uint64_t seed;               /* of the hashes of flows, limits and datagrams; 0: a new one is drawn */
 };
 
-#define FLOWS_MIN   FLOW_BUCKET
-#define BUCKETS_MIN 64
+#define FLOWS_MIN     FLOW_BUCKET
+#define BUCKETS_MIN   64
+#define DATAGRAMS_MIN 1
 
 #define POOL_MIN 2048 /* lines */
 
@@ -39,7 +42,7 @@ struct shared_maps {
 	int set[SET_MAP_MAX];
 	int events;
 	int lines;
-	int flows, buckets;
+	int flows, buckets, datagrams;
 	/* only for LOAD_XDP_ONLY: */
 	int control, tables, manifest, counters, counter_base;
 };

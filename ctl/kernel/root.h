@@ -8,7 +8,7 @@
 struct instance {
 	unsigned int number;
 	struct memory memory;
-	int control, tables, manifest, counters, counter_base, lines, flows, buckets, events;
+	int control, tables, manifest, counters, counter_base, lines, flows, buckets, datagrams, events;
 	int set[SET_MAP_MAX];
 	int program[HOOK_MAX];
 };
@@ -45,6 +45,15 @@ int counters_clear(int fd, const uint32_t *numbers, size_t n);
 
 /* flows.c: the flows of `from` that `to` has not yet, into its table. Both may be in use. */
 int flows_carry(const struct instance *from, const struct instance *to, struct diag *diag);
+
+/* All flows as they are now, into a table of the same size and seed that no packet uses. */
+int flows_copy(const struct instance *from, int to, struct diag *diag);
+/* The host's TCP connections that the table has not yet; settings: those of the running generation, or the next. */
+int flows_seed(const struct instance *instance, const struct flow_settings *settings, struct diag *diag);
+
+/* sockets.c: calls for each TCP connection of this network namespace, without its time. */
+typedef void (*flow_sink)(void *context, const struct flow *flow);
+int sockets_list(flow_sink sink, void *context, struct diag *diag);
 
 /* wait.c: returns when every packet that could still read the old half is through */
 int wait_for_packets(struct diag *diag);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -103,6 +104,14 @@ int runner_open(struct runner **ret, size_t n_nodes, size_t n_refs, struct diag 
 	return runner_new(ret, &capacity, &shared_none, diag);
 }
 
+uint64_t runner_clock(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+
 /* The tables of the running generation are copied; its sets are looked up where they are. */
 int runner_open_running(struct runner **ret, struct weir_root *root, struct diag *diag)
 {
@@ -124,8 +133,12 @@ int runner_open_running(struct runner **ret, struct weir_root *root, struct diag
 	memcpy(runner->memory.tables + (root_running(root)->generation & 1) * size,
 	       instance->memory.tables + (root_running(root)->generation & 1) * size, size);
 	runner->memory.control->generation = root_running(root)->generation;
-	*ret = runner;
-	return 0;
+	r = flows_copy(instance, bpf_map__fd(runner->bpf->maps.flows), diag);
+	if (r)
+		runner_close(runner);
+	else
+		*ret = runner;
+	return r;
 }
 
 void runner_close(struct runner *runner)
@@ -214,7 +227,7 @@ static int runner_load_sets(struct runner *runner, const struct policy *policy, 
 	return r;
 }
 
-#define RUNNER_FLOWS 4096u /* lines: a private copy sees few flows */
+#define RUNNER_FLOWS (1u << 17) /* lines: what a table of the usual size has */
 
 /* The same programs with what this image needs; what they learned is forgotten. */
 static int runner_extend(struct runner *runner, const struct image *image, struct diag *diag)
@@ -226,8 +239,10 @@ static int runner_extend(struct runner *runner, const struct image *image, struc
 		larger.n_flows = image->n_flows < RUNNER_FLOWS ? image->n_flows : RUNNER_FLOWS;
 	if (image->n_buckets > larger.n_buckets)
 		larger.n_buckets = image->n_buckets < RUNNER_FLOWS ? image->n_buckets : RUNNER_FLOWS;
+	if (image->n_datagrams > larger.n_datagrams)
+		larger.n_datagrams = image->n_datagrams;
 	if (larger.features == runner->capacity.features && larger.n_flows == runner->capacity.n_flows &&
-	    larger.n_buckets == runner->capacity.n_buckets)
+	    larger.n_buckets == runner->capacity.n_buckets && larger.n_datagrams == runner->capacity.n_datagrams)
 		return 0;
 	return runner_make(runner, &larger, &shared_none, diag);
 }
@@ -239,7 +254,7 @@ int runner_load(struct runner *runner, const struct policy *policy, const struct
 	int r = 0;
 
 	if (image->features & ~runner->capacity.features || image->n_flows > runner->capacity.n_flows ||
-	    image->n_buckets > runner->capacity.n_buckets)
+	    image->n_buckets > runner->capacity.n_buckets || image->n_datagrams > runner->capacity.n_datagrams)
 		r = runner_extend(runner, image, diag);
 	if (r)
 		return r;
@@ -270,13 +285,28 @@ int runner_load(struct runner *runner, const struct policy *policy, const struct
 	return 0;
 }
 
+/* Nobody can map what has a lock. */
+static int forget_datagrams(struct runner *runner)
+{
+	int fd = bpf_map__fd(runner->bpf->maps.datagrams), r = 0;
+	void *nothing = calloc(1, bpf_map__value_size(runner->bpf->maps.datagrams));
+
+	if (!nothing)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < runner->capacity.n_datagrams && r == 0; i++)
+		r = bpf_map_update_elem(fd, &i, nothing, BPF_ANY);
+	free(nothing);
+	return r;
+}
+
 int runner_forget(struct runner *runner)
 {
 	int r = memory_clear(bpf_map__fd(runner->bpf->maps.flows), sizeof(struct flow), runner->capacity.n_flows);
 
-	return r
-		       ?: memory_clear(bpf_map__fd(runner->bpf->maps.buckets), sizeof(struct bucket_line),
-				       runner->capacity.n_buckets);
+	r = r
+		    ?: memory_clear(bpf_map__fd(runner->bpf->maps.buckets), sizeof(struct bucket_line),
+				    runner->capacity.n_buckets);
+	return r ?: forget_datagrams(runner);
 }
 
 int runner_run(struct runner *runner, const struct runner_frame *frame, struct runner_result *ret)

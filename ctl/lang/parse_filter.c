@@ -315,15 +315,30 @@ static bool parse_accept_or_drop(struct parser *p, struct location *there, enum 
 	}
 	if (!there->file)
 		*there = loc;
-	if (!strcmp(what, "fragments") && token_is(&p->tok, "track")) {
-		diag_error(p->l->diag, p->tok.loc, "'track' is not supported yet");
-		diag_hint(p->l->diag, "expected 'accept' or 'drop'");
-		return false;
-	}
 	parser_expected(p, "'accept' or 'drop'");
 	if (!strcmp(what, "default") && token_is(&p->tok, "reject"))
 		diag_hint(p->l->diag, "a last rule can say it: reject");
 	return false;
+}
+
+static bool parse_fragments(struct parser *p, struct filter *filter, struct filter_entry *entry)
+{
+	static const enum policy_fragments ways[] = { FRAGMENTS_DROP, FRAGMENTS_ACCEPT, FRAGMENTS_TRACK };
+	struct location loc = p->tok.loc;
+
+	parser_next(p);
+	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++) {
+		if (!token_is(&p->tok, policy_fragments_word(ways[i])))
+			continue;
+		parser_next(p);
+		if (!stated(p, &entry->fragments_loc, parser_span(p, loc), "fragments"))
+			return false;
+		filter->fragments = ways[i];
+		return parser_expect_end(p, "'fragments'");
+	}
+	if (!entry->fragments_loc.file)
+		entry->fragments_loc = loc;
+	return parser_expected(p, "'drop', 'accept' or 'track'");
 }
 
 static bool parse_counters(struct parser *p, struct filter *filter, struct filter_entry *entry)
@@ -389,7 +404,7 @@ static bool parse_statement(struct parser *p, struct filter *filter, struct filt
 		if (token_is(&p->tok, "malformed"))
 			return parse_accept_or_drop(p, &entry->malformed_loc, &filter->malformed, "malformed");
 		if (token_is(&p->tok, "fragments"))
-			return parse_accept_or_drop(p, &entry->fragments_loc, &filter->fragments, "fragments");
+			return parse_fragments(p, filter, entry);
 		if (token_is(&p->tok, "counters"))
 			return parse_counters(p, filter, entry);
 		if (token_is(&p->tok, "define"))
@@ -423,7 +438,7 @@ static void enter_filter(struct parser *p, const struct filter *filter, const st
 
 bool parse_filter(struct parser *p)
 {
-	struct filter filter = { .malformed = POLICY_DROP, .fragments = POLICY_DROP, .rule_counters = true };
+	struct filter filter = { .malformed = POLICY_DROP, .fragments = FRAGMENTS_DROP, .rule_counters = true };
 	struct filter_entry entry = { 0 };
 	struct location open = p->tok.loc;
 	struct token name;

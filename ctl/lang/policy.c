@@ -56,6 +56,13 @@ int policy_parse_file(struct policy **ret, const char *name, const struct lang_e
 	return r;
 }
 
+const char *policy_fragments_word(enum policy_fragments fragments)
+{
+	static const char *const words[] = { "drop", "accept", "track" };
+
+	return words[fragments];
+}
+
 void policy_free(struct policy *policy)
 {
 	if (policy)

@@ -308,6 +308,14 @@ struct filter_device {
 	struct location loc;
 };
 
+/*
+ * drop (when not stated): fragments are dropped before any rule. accept: rules judge them (a later fragment has no ports),
+ * and a later fragment that no rule decides is accepted. track: rules judge the first one, and what it gets, all get.
+ */
+enum policy_fragments { FRAGMENTS_DROP, FRAGMENTS_ACCEPT, FRAGMENTS_TRACK };
+
+const char *policy_fragments_word(enum policy_fragments fragments);
+
 struct filter {
 	const char *name;
 	struct location loc;
@@ -318,11 +326,7 @@ struct filter {
 	enum policy_verdict default_verdict; /* accept or drop */
 	enum policy_verdict
 		malformed; /* drop (when not stated) or accept, for each malformed packet, before any rule */
-	/*
-	 * drop (when not stated): fragments are dropped before any rule. accept: rules judge them (a later
-	 * fragment has no ports), and a later fragment that no rule decides is accepted.
-	 */
-	enum policy_verdict fragments;
+	enum policy_fragments fragments;
 	bool tracks;        /* packets have a ct state here, and make flows */
 	bool implied;       /* stands not in the file: accepts all, for its devices are tracked (track.c) */
 	bool rule_counters; /* each rule counts what it decided; `counters off` leaves it to `counter` */

@@ -345,7 +345,7 @@ static void print_filter(struct strbuf *b, const struct policy *policy, const st
 			strbuf_str(b, " optional");
 	}
 	strbuf_format(b, "\n\tmalformed %s\n\tfragments %s\n\tdefault %s\n%s\n", print_verdict(filter->malformed),
-		      print_verdict(filter->fragments), print_verdict(filter->default_verdict),
+		      policy_fragments_word(filter->fragments), print_verdict(filter->default_verdict),
 		      filter->rule_counters ? "" : "\tcounters off\n");
 	for (size_t i = 0; i < filter->n_rules; i++) {
 		strbuf_char(b, '\t');

@@ -40,7 +40,7 @@ static void imply(struct lang *l, const uint8_t *missing, enum way way, enum pol
 				 .hook = hook,
 				 .default_verdict = POLICY_ACCEPT,
 				 .malformed = POLICY_ACCEPT,
-				 .fragments = POLICY_ACCEPT,
+				 .fragments = FRAGMENTS_ACCEPT,
 				 .tracks = true,
 				 .implied = true };
 	size_t capacity = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* For t-exact-bpf: looks keys[i] up in a table of the pool, and says in answers[i] what the packets' code says. */
+/* For t-exact-bpf: looks keys[i] up in a table of the pool, and says in found[i] what the packets' code says. */
 #include "../../bpf/exact.h"
 
 struct {
@@ -16,7 +16,7 @@ struct {
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, __s64); /* entries of an array are multiples of 8 bytes */
-} answers SEC(".maps");
+} found SEC(".maps");
 
 struct table table;
 __u32 n_keys;
@@ -24,7 +24,7 @@ __u32 n_keys;
 static long look_up_word(__u32 i, void *unused)
 {
 	struct set_quad_key *key = bpf_map_lookup_elem(&keys, &i);
-	__s64 *answer = bpf_map_lookup_elem(&answers, &i);
+	__s64 *answer = bpf_map_lookup_elem(&found, &i);
 
 	(void)unused;
 	if (!key || !answer)
@@ -36,7 +36,7 @@ static long look_up_word(__u32 i, void *unused)
 static long look_up_quad(__u32 i, void *unused)
 {
 	struct set_quad_key *key = bpf_map_lookup_elem(&keys, &i);
-	__s64 *answer = bpf_map_lookup_elem(&answers, &i);
+	__s64 *answer = bpf_map_lookup_elem(&found, &i);
 
 	(void)unused;
 	if (!key || !answer)

@@ -76,7 +76,8 @@ static unsigned int next_number(const struct frame_spec *s, unsigned int ext)
 
 static void put_ipv4(struct frame *f, const struct frame_spec *s)
 {
-	put(f, (uint8_t[]){ 0x45 + s->options, s->tos, 0, 0, 0x12, 0x34 }, 6);
+	put(f, (uint8_t[]){ 0x45 + s->options, s->tos, 0, 0 }, 4);
+	put_half(f, s->id ? s->id & 0xffff : 0x1234);
 	put_half(f, s->frag_offset | s->more << 13 | s->dont << 14);
 	put(f, (uint8_t[]){ s->ttl ? s->ttl : 64, next_number(s, 0), 0, 0 }, 4);
 	put(f, s->saddr ? s->saddr : default_ipv4[0], 4);
@@ -101,7 +102,8 @@ static void put_extensions(struct frame *f, const struct frame_spec *s)
 		if (e->type == EXT_FRAGMENT) {
 			put(f, (uint8_t[]){ next, e->reserved }, 2);
 			put_half(f, e->frag);
-			put(f, "\0\0\x56\x78", 4);
+			put_half(f, s->id >> 16);
+			put_half(f, s->id ? s->id & 0xffff : 0x5678);
 		} else {
 			put(f, (uint8_t[]){ next, e->length }, 2);
 			put_fill(f, 0, e->type == EXT_AH ? (e->length + 2) * 4 - 2 : (e->length + 1) * 8 - 2);

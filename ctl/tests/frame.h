@@ -49,6 +49,7 @@ struct frame_spec {
 	int family; /* 0 and 4: IPv4; 6: IPv6; -1: not IP, only `payload` bytes behind the link header */
 	const uint8_t *saddr, *daddr;
 	uint8_t tos, ttl;         /* ttl 0: 64 */
+	uint32_t id;              /* identification: of IPv4 and of fragment headers; 0: some fixed one */
 	unsigned int options;     /* IPv4: words */
 	unsigned int frag_offset; /* IPv4: units of 8 bytes */
 	bool more, dont;          /* IPv4: flags */

@@ -2,8 +2,9 @@
 /*
  * The table of hostile and odd frames: what we believe of each, and what every hook must say.
  *
- * Four guards judge. `open` lets all pass but tcp/22. `closed` lets nothing pass but tcp/80. `strict` is `open` with
- * fragments refused, `lenient` is `open` with malformed frames let through.
+ * Five guards judge. `open` lets all pass but tcp/22. `closed` lets nothing pass but tcp/80. `strict` is `open` with
+ * fragments refused, `lenient` is `open` with malformed frames let through, and so does
+ * `track`, whose fragments follow their first one; each row is the first packet of all (t-fragments has more).
  */
 #pragma once
 
@@ -23,7 +24,8 @@ static const char frame_rules[] =
 	ON_HOOKS(open, "\tmalformed drop\n\tfragments accept\n\tdefault accept\n\ttcp dport 22 drop\n")
 	ON_HOOKS(closed, "\tmalformed drop\n\tfragments drop\n\tdefault drop\n\ttcp dport 80 accept\n")
 	ON_HOOKS(strict, "\tdefault accept\n\ttcp dport 22 drop\n")
-	ON_HOOKS(lenient, "\tmalformed accept\n\tfragments accept\n\tdefault accept\n\ttcp dport 22 drop\n");
+	ON_HOOKS(lenient, "\tmalformed accept\n\tfragments accept\n\tdefault accept\n\ttcp dport 22 drop\n")
+	ON_HOOKS(track, "\tmalformed accept\n\tfragments track\n\tdefault accept\n\ttcp dport 22 drop\n");
 
 struct frame_row {
 	const char *belief;
@@ -364,5 +366,42 @@ static const struct frame_row rows_lenient[] = {
 	{ "a long chain may pass",                             SSH6(EXTS(HOP, HOP, HOP, HOP, HOP, HOP, HOP, HOP, HOP)), ACCEPT, "CHAIN_LENGTH" },
 	{ "tcp/22 may not",                                    SSH4(),                                     DROP,   "RULE" },
 	{ "tcp/22 in disguise may not",                        SSH6(TAGS(AD(1), Q(2)), EXTS(HOP, FRAG(0))), DROP,  "RULE" },
+};
+
+static const struct frame_row rows_track[] = {
+	{ "a first fragment is for the rules",                 WEB4(.more = true, .payload = 4),           ACCEPT, "DEFAULT" },
+	{ "and what they drop is dropped",                     SSH4(.more = true, .payload = 4),           DROP,   "RULE" },
+	{ "a first fragment of IPv6 is for the rules",         SSH6(EXTS(FRAG(MORE)), .payload = 4),       DROP,   "RULE" },
+	{ "an atomic fragment is for the rules",               SSH6(EXTS(FRAG(0))),                        DROP,   "RULE" },
+	{ "of two atomic headers as well",                     SSH6(EXTS(FRAG(0), FRAG(0))),               DROP,   "RULE" },
+	{ "a later fragment has no first one",                 WEB4(.frag_offset = 2),                     DROP,   "FRAGMENT_EARLY" },
+	{ "a later fragment of IPv6 has no first one",         WEB6(EXTS(FRAG(OFFSET(2) | MORE)), .payload = 4), DROP, "FRAGMENT_EARLY" },
+	{ "20 bytes are no multiple of 8, and more follows",   WEB4(.more = true),                         DROP,   "BAD_FRAGMENT" },
+	{ "of IPv6 neither",                                   WEB6(EXTS(FRAG(MORE))),                     DROP,   "BAD_FRAGMENT" },
+	{ "the last one may have any length",                  WEB4(.frag_offset = 2, .payload = 1),       DROP,   "FRAGMENT_EARLY" },
+	{ "others than the last one may not",                  WEB4(.frag_offset = 2, .more = true, .payload = 1), DROP, "BAD_FRAGMENT" },
+	{ "padding does not make it even",                     WEB4(.more = true, .pad = 4),               DROP,   "BAD_FRAGMENT" },
+	{ "nor odd",                                           WEB4(.more = true, .payload = 4, .pad = 3), ACCEPT, "DEFAULT" },
+	{ "options are no part of it",                         WEB4(.more = true, .payload = 4, .options = 1), ACCEPT, "DEFAULT" },
+	{ "AH is",                                             WEB4(.more = true, EXTS({ EXT_AH, 4 })),    DROP,   "BAD_FRAGMENT" },
+	{ "a header before the fragment header is not",        WEB6(EXTS(HOP, FRAG(MORE)), .payload = 4),  ACCEPT, "DEFAULT" },
+	{ "one behind it is",                                  WEB6(EXTS(FRAG(MORE), DEST), .payload = 4), ACCEPT, "DEFAULT" },
+	{ "AH of 12 bytes behind it makes it even",            WEB6(EXTS(FRAG(MORE), { EXT_AH, 1 })),      ACCEPT, "DEFAULT" },
+	{ "an empty first fragment is none",                   { .proto = 50, .more = true },              DROP,   "BAD_FRAGMENT" },
+	{ "an empty last fragment is none",                    { .proto = 50, .frag_offset = 9 },          DROP,   "BAD_FRAGMENT" },
+	{ "an empty fragment of IPv6 is none",                 { .family = 6, .proto = 50, EXTS(FRAG(OFFSET(9))) }, DROP, "BAD_FRAGMENT" },
+	{ "up to 65,535 bytes",                                { .proto = 50, .frag_offset = 8189, .payload = 3 }, DROP, "FRAGMENT_EARLY" },
+	{ "and no further",                                    { .proto = 50, .frag_offset = 8189, .payload = 4 }, DROP, "BAD_FRAGMENT" },
+	{ "up to 65,535 bytes behind the IPv6 header",         { .family = 6, .proto = 50, EXTS(FRAG(OFFSET(8191))), .payload = 7 }, DROP, "FRAGMENT_EARLY" },
+	{ "and no further",                                    { .family = 6, .proto = 50, EXTS(FRAG(OFFSET(8191))), .payload = 8 }, DROP, "BAD_FRAGMENT" },
+	{ "what stands before the fragment header counts",     { .family = 6, .proto = 50, EXTS(HOP, FRAG(OFFSET(8191))), .payload = 7 }, DROP, "BAD_FRAGMENT" },
+	{ "the highest offset of IPv4 is too far",             SSH4(.frag_offset = 0x1fff),                DROP,   "BAD_FRAGMENT" },
+	{ "a fragment in a fragment is none",                  WEB6(EXTS(FRAG(MORE), FRAG(MORE)), .payload = 4), DROP, "BAD_FRAGMENT" },
+	{ "nor is an atomic one in it",                        WEB6(EXTS(FRAG(MORE), FRAG(0)), .payload = 4), DROP, "BAD_FRAGMENT" },
+	{ "nor a later one",                                   WEB6(EXTS(FRAG(MORE), FRAG(OFFSET(3))), .payload = 4), DROP, "BAD_FRAGMENT" },
+	{ "one in an atomic one is",                           SSH6(EXTS(FRAG(0), FRAG(MORE)), .payload = 4), DROP, "RULE" },
+	{ "what is malformed is let through unseen",           SSH4(.more = true, .short_by = 1),          ACCEPT, "TINY_FRAGMENT" },
+	{ "offset 1 too",                                      SSH4(.frag_offset = 1),                     ACCEPT, "FRAGMENT_OFFSET" },
+	{ "a whole packet is no fragment",                     SSH4(.dont = true),                         DROP,   "RULE" },
 };
 /* clang-format on */

@@ -639,6 +639,7 @@ static void put_rule(struct writer *w)
 static char *make_body(struct writer *w, const char *hooks, const char *devices)
 {
 	static const char *const way[] = { "drop", "accept" };
+	static const char *const fragments[] = { "drop", "accept", "accept", "track" };
 	FILE *out = w->out;
 	unsigned int n;
 	char *text;
@@ -652,7 +653,7 @@ static char *make_body(struct writer *w, const char *hooks, const char *devices)
 	if (random_chance(w->r, 60))
 		say(w, "\tmalformed %s\n", random_pick(w->r, way));
 	if (random_chance(w->r, 70))
-		say(w, "\tfragments %s\n", random_pick(w->r, way));
+		say(w, "\tfragments %s\n", random_pick(w->r, fragments));
 	say(w, "\tdefault %s\n", random_pick(w->r, way));
 	if (random_chance(w->r, 20))
 		say(w, "\tcounters off\n");

@@ -110,12 +110,11 @@ static int device_number(const struct loaded *l, uint32_t ifindex)
 	return MODEL_ELSEWHERE;
 }
 
-/* The filter that accepts everything, for tracking only, comes behind those of the policy. */
 static int filter_number(const struct loaded *l, uint32_t filter)
 {
 	if (filter == RULE_NONE)
 		return MODEL_NONE;
-	return filter < l->policy->n_filters ? (int)filter : MODEL_IMPLICIT;
+	return filter < l->policy->n_filters && l->policy->filters[filter].implied ? MODEL_IMPLICIT : (int)filter;
 }
 
 static uint64_t now_of(const struct meeting *meeting)
@@ -196,4 +195,57 @@ bool model_result_same(const struct model_result *a, const struct model_result *
 {
 	return a->verdict == b->verdict && a->reason == b->reason && a->filter == b->filter && a->rule == b->rule &&
 	       a->redirect == b->redirect;
+}
+
+/* ---- counters ---- */
+
+struct counter_check {
+	struct loaded *loaded;
+	loaded_differs *differs;
+	void *context;
+	unsigned int same;
+};
+
+static void check_counter(struct counter_check *check, uint32_t number, struct model_count expected, const char *what,
+			  const char *where, int at)
+{
+	struct counter c = { 0 };
+	char text[300];
+	int r;
+
+	if (number == COUNTER_NONE)
+		return;
+	r = runner_counters(check->loaded->runner, number, 1, &c);
+	if (r == 0 && c.packets == expected.packets && c.bytes == expected.bytes) {
+		check->same++;
+		return;
+	}
+	snprintf(text, sizeof(text), "counter %u (%s %s %d): %llu packets, %llu bytes, the model has %llu, %llu (%d)",
+		 number, what, where, at, (unsigned long long)c.packets, (unsigned long long)c.bytes,
+		 (unsigned long long)expected.packets, (unsigned long long)expected.bytes, r);
+	check->differs(check->context, text);
+}
+
+unsigned int loaded_check_counters(struct loaded *loaded, const struct model_counters *sums, loaded_differs *differs,
+				   void *context)
+{
+	struct counter_check check = { loaded, differs, context, 0 };
+	const struct policy *policy = loaded->policy;
+	const struct counter_plan *plan = loaded->counters;
+
+	for (size_t f = 0; f < policy->n_filters; f++) {
+		const struct filter *filter = &policy->filters[f];
+
+		if (filter->implied) /* the model has no sums of it */
+			continue;
+		for (unsigned int i = 0; i < REASON_MAX; i++)
+			check_counter(&check, plan->filter[f] + i, sums->reason[f][i], "reason", filter->name, i);
+		for (size_t i = 0; i < filter->n_rules; i++) {
+			check_counter(&check, plan->rule[f][i], sums->rule[f][i], "rule", filter->name, i);
+			check_counter(&check, plan->own[f][i], sums->own[f][i], "own", filter->name, i);
+		}
+	}
+	for (size_t i = 0; i < policy->n_counters; i++)
+		check_counter(&check, plan->named[i], sums->named[i], "named", policy->counters[i], i);
+	return check.same;
 }

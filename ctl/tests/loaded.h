@@ -40,3 +40,8 @@ int loaded_run(struct loaded *loaded, const struct frame *frame, const struct me
 struct model_result loaded_model(const struct loaded *loaded, const struct frame *frame, const struct meeting *meeting,
 				 struct model_counters *counters);
 bool model_result_same(const struct model_result *a, const struct model_result *b);
+
+/* Compares the programs' counters with the model's; tells of each difference. How many are the same. */
+typedef void loaded_differs(void *context, const char *what);
+unsigned int loaded_check_counters(struct loaded *loaded, const struct model_counters *sums, loaded_differs *differs,
+				   void *context);

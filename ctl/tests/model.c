@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "model_flows.h"
+#include "model_fragments.h"
 #include "model_limits.h"
 #include "model_packet.h"
 
@@ -355,12 +356,12 @@ static struct model_result judge_by_rules(struct judging *j)
 			j->result.redirect = (int)rule->redirect;
 		return decide(j, rule->verdict, REASON_RULE);
 	}
-	if (fragment->later && j->filter->fragments == POLICY_ACCEPT)
+	if (fragment->later && j->filter->fragments == FRAGMENTS_ACCEPT)
 		return decide(j, POLICY_ACCEPT, REASON_FRAGMENT);
 	return decide(j, j->filter->default_verdict, REASON_DEFAULT);
 }
 
-/* ---- which filter, and whether it tracks flows ---- */
+/* ---- which filter, and whether it tracks flows: found again, not as the language library found it ---- */
 
 static bool has_device(const struct filter *filter, int device)
 {
@@ -373,7 +374,8 @@ static bool has_device(const struct filter *filter, int device)
 static int find_filter(const struct policy *policy, enum policy_hook hook, int device)
 {
 	for (size_t f = 0; f < policy->n_filters; f++)
-		if (policy->filters[f].hook == hook && has_device(&policy->filters[f], device))
+		if (policy->filters[f].hook == hook && !policy->filters[f].implied &&
+		    has_device(&policy->filters[f], device))
 			return (int)f;
 	return MODEL_NONE;
 }
@@ -425,7 +427,7 @@ static const struct filter *filter_of(const struct policy *policy, const struct 
 	static const struct filter implicit = {
 		.default_verdict = POLICY_ACCEPT,
 		.malformed = POLICY_ACCEPT,
-		.fragments = POLICY_ACCEPT,
+		.fragments = FRAGMENTS_ACCEPT,
 	};
 	int number = find_filter(policy, frame->hook, frame->device);
 
@@ -444,8 +446,34 @@ static struct model_result judge_with_state(struct judging *j)
 	j->result.ct = said.state;
 	j->anew = said.anew;
 	result = judge_by_rules(j);
-	if (said.begins && (result.verdict == POLICY_ACCEPT || result.verdict == POLICY_REDIRECT))
+	if (said.begins && (result.verdict == POLICY_ACCEPT || result.verdict == POLICY_REDIRECT ||
+			    (result.verdict == POLICY_REJECT && j->packet->frame->hook == POLICY_TC_EGRESS)))
 		model_flows_begin(j->state->flows, j->packet);
+	return result;
+}
+
+static struct model_result judge_whole(struct judging *j)
+{
+	int ct = j->packet->frame->ct;
+
+	if (ct == MODEL_NONE && (j->result.filter == MODEL_IMPLICIT || filter_tracks(j->policy, j->filter)))
+		return judge_with_state(j);
+	j->packet->ct = ct == MODEL_NONE ? POLICY_CT_UNTRACKED : (enum policy_ct)ct;
+	return judge_by_rules(j);
+}
+
+/* Later fragments get what their first one got. */
+static struct model_result judge_fragment(struct judging *j)
+{
+	struct model_met met = model_fragments_meet(j->state->fragments, j->packet);
+	struct model_result result;
+
+	if (met.reason != REASON_RULE) {
+		j->result.redirect = met.redirect;
+		return decide(j, met.verdict, met.reason);
+	}
+	result = judge_whole(j);
+	model_fragments_note(j->state->fragments, j->packet, &result);
 	return result;
 }
 
@@ -468,12 +496,11 @@ struct model_result model_judge(const struct policy *policy, const struct model_
 	malformed = read_packet(&packet);
 	if (malformed != REASON_RULE)
 		return decide(&j, j.filter->malformed, malformed);
-	if (packet.fragment.any && j.filter->fragments == POLICY_DROP)
+	if (packet.fragment.any && j.filter->fragments == FRAGMENTS_DROP)
 		return decide(&j, POLICY_DROP, REASON_FRAGMENT);
-	if (frame->ct == MODEL_NONE && (j.result.filter == MODEL_IMPLICIT || filter_tracks(policy, j.filter)))
-		return judge_with_state(&j);
-	packet.ct = frame->ct == MODEL_NONE ? POLICY_CT_UNTRACKED : (enum policy_ct)frame->ct;
-	return judge_by_rules(&j);
+	if (packet.fragment.any && j.filter->fragments == FRAGMENTS_TRACK)
+		return judge_fragment(&j);
+	return judge_whole(&j);
 }
 
 /* ---- state ---- */
@@ -486,6 +513,7 @@ struct model_state *model_state_new(const struct policy *policy)
 		abort();
 	state->flows = model_flows_new(&policy->flows);
 	state->limits = model_limits_new();
+	state->fragments = model_fragments_new();
 	return state;
 }
 
@@ -495,6 +523,7 @@ void model_state_free(struct model_state *state)
 		return;
 	model_flows_free(state->flows);
 	model_limits_free(state->limits);
+	model_fragments_free(state->fragments);
 	free(state);
 }
 

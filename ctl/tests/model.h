@@ -40,10 +40,11 @@ struct model_result {
 	int ct;       /* enum policy_ct, or MODEL_NONE: its flow was not looked for. The programs do not tell. */
 };
 
-/* What packets leave behind for those after them: flows, and what limits have counted. */
+/* What packets leave behind for those after them: flows, what limits have counted, parts of datagrams. */
 struct model_state {
 	struct model_flows *flows;
 	struct model_limits *limits;
+	struct model_fragments *fragments;
 };
 
 struct model_state *model_state_new(const struct policy *policy); /* which must outlive it */

@@ -99,6 +99,12 @@ static bool is_icmp_error(unsigned int family, unsigned int type)
 	return type >= 1 && type <= 4;
 }
 
+/* The number of ICMP is that of no protocol in IPv6, nor is that of ICMPv6 in IPv4. */
+static bool is_icmp_of_other_family(unsigned int family, unsigned int proto)
+{
+	return proto == (family == 4 ? PROTO_ICMPV6 : PROTO_ICMP);
+}
+
 /* Neighbours and groups: what a link needs before any flow. */
 static bool is_icmp_of_link(unsigned int family, unsigned int type)
 {
@@ -508,7 +514,7 @@ struct model_said model_flows_ask(struct model_flows *flows, const struct packet
 
 	if (!p->family)
 		return said_untracked;
-	if (p->fragment.later)
+	if (p->fragment.later || is_icmp_of_other_family(p->family, p->proto))
 		return said_invalid;
 	role = read_name(&name, p);
 	if (is_icmp(p->family, p->proto)) {
@@ -557,13 +563,4 @@ void model_flows_free(struct model_flows *flows)
 		return;
 	free(flows->flow);
 	free(flows);
-}
-
-size_t model_flows_count(const struct model_flows *flows, uint64_t now_ns)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < flows->n; i++)
-		n += is_there(&flows->flow[i], now_ns);
-	return n;
 }

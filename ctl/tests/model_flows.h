@@ -24,6 +24,3 @@ struct model_said {
 struct model_said model_flows_ask(struct model_flows *flows, const struct packet *packet);
 /* And after it was accepted, if it begins a flow. */
 void model_flows_begin(struct model_flows *flows, const struct packet *packet);
-
-/* Those that are there at this time. */
-size_t model_flows_count(const struct model_flows *flows, uint64_t now_ns);

@@ -90,8 +90,13 @@ static enum reason read_chain(struct packet *p, unsigned int proto, size_t at)
 			p->has_fragment_header = true;
 			p->fragment.offset = half_at(p, at + 2) >> 3;
 			p->fragment.more = half_at(p, at + 2) & 1;
-			if (p->fragment.offset || p->fragment.more)
+			if (p->fragment.any)
+				p->fragment.nested = true;
+			if (!p->fragment.any && (p->fragment.offset || p->fragment.more)) {
 				p->fragment.any = true;
+				p->fragment.id = word_at(p, at + 4);
+				p->fragment.data = at + 8;
+			}
 			if (p->fragment.offset) {
 				p->fragment.later = true;
 				p->proto = byte_at(p, at);
@@ -132,6 +137,8 @@ static enum reason read_ipv4(struct packet *p)
 	p->fragment.more = !!(fragment_word & 0x2000);
 	p->fragment.any = p->fragment.offset || p->fragment.more;
 	p->fragment.later = p->fragment.offset;
+	p->fragment.id = half_at(p, p->l3 + 4);
+	p->fragment.data = p->l3 + header;
 	if (p->fragment.offset == 1)
 		return REASON_FRAGMENT_OFFSET;
 	p->proto = byte_at(p, p->l3 + 9);

@@ -12,6 +12,9 @@ struct fragment {
 	bool any;   /* a part of a packet */
 	bool later; /* and not the first part */
 	unsigned int offset, more;
+	bool nested; /* IPv6: a fragment within a fragment */
+	uint32_t id; /* of the outermost header that makes it a fragment */
+	size_t data; /* where its part of the datagram starts */
 };
 
 struct packet {

@@ -227,6 +227,12 @@ static void check_usage(void)
 		{ "version --json --json", 0, "\"abi\":" },
 		{ "version -- --json", 2, "no arguments" },
 		{ "explain x", 2, "--device NAME" },
+		{ "flow", 2, "'flow' needs one of: list, del" },
+		{ "flow --help", 0, "weir flow del all|FILTER..." },
+		{ "flow lsit", 2, "did you mean 'flow list'?" },
+		{ "flow del", 2, "something is missing" },
+		{ "show nosuch", 2, "counters, devices, reasons, flows" },
+		{ "show rules now", 2, "too much" },
 		{ "completion fish", 2, "bash" },
 	};
 

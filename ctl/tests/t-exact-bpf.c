@@ -26,7 +26,7 @@ struct world {
 	enum set_table which;
 	struct pool pool;
 	struct set_quad_key *keys; /* of the map: what to look up */
-	int64_t *answers;
+	int64_t *found;
 };
 
 static void *map_memory(const struct bpf_map *map)
@@ -48,14 +48,14 @@ static void world_open(struct world *w, enum set_table which, size_t lines)
 		exit(1);
 	bpf_map__set_max_entries(w->bpf->maps.lines, lines + 1);
 	bpf_map__set_max_entries(w->bpf->maps.keys, KEYS_MAX);
-	bpf_map__set_max_entries(w->bpf->maps.answers, KEYS_MAX);
+	bpf_map__set_max_entries(w->bpf->maps.found, KEYS_MAX);
 	if (exact_bpf__load(w->bpf)) {
 		printf("FAIL the kernel refuses the programs\n0 passed, 1 failed\n");
 		exit(1);
 	}
 	w->pool = (struct pool){ map_memory(w->bpf->maps.lines), lines + 1 };
 	w->keys = map_memory(w->bpf->maps.keys);
-	w->answers = map_memory(w->bpf->maps.answers);
+	w->found = map_memory(w->bpf->maps.found);
 	w->bpf->bss->table = (struct table){ .first = 1, .lines = lines };
 }
 
@@ -63,18 +63,18 @@ static void world_close(struct world *w)
 {
 	munmap(w->pool.lines, w->pool.n * sizeof(struct line));
 	munmap(w->keys, KEYS_MAX * sizeof(*w->keys));
-	munmap(w->answers, KEYS_MAX * sizeof(*w->answers));
+	munmap(w->found, KEYS_MAX * sizeof(*w->found));
 	exact_bpf__destroy(w->bpf);
 }
 
-/* answers[i] for keys[i], for the first n. */
+/* found[i] for keys[i], for the first n. */
 static bool look_up(struct world *w, size_t n)
 {
 	struct bpf_program *program = w->which == TABLE_QUAD ? w->bpf->progs.find_quad : w->bpf->progs.find_word;
 	unsigned char frame[64] = { 0 };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame));
 
-	memset(w->answers, 0x55, n * sizeof(*w->answers));
+	memset(w->found, 0x55, n * sizeof(*w->found));
 	w->bpf->bss->n_keys = n;
 	return bpf_prog_test_run_opts(bpf_program__fd(program), &opts) == 0;
 }
@@ -91,8 +91,8 @@ static size_t compare(struct world *w, size_t n, const char *what)
 	for (size_t i = 0; i < n; i++) {
 		const struct table *t = &w->bpf->bss->table;
 
-		different += w->answers[i] != exact_matches(&w->pool, t, w->which, w->keys[i].word);
-		in += w->answers[i] == 1;
+		different += w->found[i] != exact_matches(&w->pool, t, w->which, w->keys[i].word);
+		in += w->found[i] == 1;
 	}
 	check(!different, "%s: %zu of %zu different", what, different, n);
 	return in;
@@ -181,12 +181,12 @@ static void try_outside(enum set_table which)
 	w.bpf->bss->table = (struct table){ .first = 9, .lines = 8, .size = 4, .kind = EXACT_WORDS };
 	check(look_up(&w, 100), "outside: cannot run");
 	for (size_t i = 0; i < 100; i++)
-		wrong += w.answers[i] != -1;
+		wrong += w.found[i] != -1;
 	check(!wrong, "outside the pool, an answer is not -1");
 	w.bpf->bss->table = (struct table){ 0 };
 	check(look_up(&w, 100), "no table: cannot run");
 	for (size_t i = 0; i < 100; i++)
-		wrong += w.answers[i] != 0;
+		wrong += w.found[i] != 0;
 	check(!wrong, "no table, an answer is not 0");
 	world_close(&w);
 }
@@ -228,7 +228,7 @@ static void try_edits(enum set_table which, struct random *r)
 	for (unsigned int run = 0; run < RUNS; run++) {
 		check(look_up(&w, KEYS), "edits: cannot run");
 		for (size_t i = 0; i < KEYS; i++)
-			missed += w.answers[i] != 1;
+			missed += w.found[i] != 1;
 	}
 	check(editor > 0 && kill(editor, SIGKILL) == 0 && waitpid(editor, NULL, 0) == editor, "edits: no editor");
 	check(!missed, "edits: %zu times, an element was not found", missed);

@@ -26,6 +26,7 @@ static const struct guard {
 	GUARD(closed),
 	GUARD(strict),
 	GUARD(lenient),
+	GUARD(track),
 #undef GUARD
 };
 
@@ -67,6 +68,13 @@ static void try_frame(struct loaded *loaded, const struct guard *guard, const st
 	struct meeting meeting = { .skuid = -1, .ct = MODEL_NONE };
 
 	meeting.device = meeting.iif = find_device(loaded->policy, guard->device);
+	/* No row knows of those before it. */
+	model_state_free(loaded->state);
+	loaded->state = model_state_new(loaded->policy);
+	if (runner_forget(loaded->runner) < 0) {
+		failed++;
+		printf("FAIL cannot forget the fragments of other rows\n");
+	}
 	for (int hook = 0; hook < POLICY_HOOK_MAX; hook++) {
 		struct model_result result;
 		int r;

@@ -525,7 +525,8 @@ static void try_clock(const struct clock_row *row)
 	       row->what, (driver[0].offered + driver[1].offered) / seconds / 1e6, share,
 	       ((double)low - row->burst) / each, ((double)high - row->burst) / each);
 	check(share <= 1.02, "%s: more than the rate passes", row->what);
-	check(share >= 0.98, "%s: less than the rate passes", row->what);
+	/* A crowded bucket saves nothing up for when others have the CPU. */
+	check(row->crowded || share >= 0.98, "%s: less than the rate passes", row->what);
 	check(row->crowded || !without_bucket(&w), "%s: packets without a bucket", row->what);
 	check(high <= 1.02 * each + row->burst + 1, "%s: a key has more than its rate", row->what);
 	check(row->crowded || low >= 0.98 * each + row->burst - 1, "%s: a key has less than its rate", row->what);
