@@ -59,7 +59,7 @@ class Flood:
         space.run("bpftool", "net", "attach", "xdpdrv", "pinned", where + "/origin", "dev", device)
 
     def __enter__(self):
-        self.child = self.space.popen("taskset", "-c", str(self.cpu), sys.executable, os.path.abspath(__file__),
+        self.child = self.space.popen("nice", "-n", "-15", "taskset", "-c", str(self.cpu), sys.executable, os.path.abspath(__file__),
                                       self.space.world.root + "-flood/flood", self.device, stdin=subprocess.PIPE,
                                       stdout=subprocess.PIPE, text=True)
         return self

@@ -22,6 +22,7 @@ N = int(os.environ.get("N") or 100)
 ADDRESSES = {"192.0.2.2": socket.AF_INET, "2001:db8::2": socket.AF_INET6}
 BODY = random.Random(1).randbytes(3_000_000)
 SMALL = random.Random(2).randbytes(20_000)
+SECONDS = 3.0  # over which the clients of the flood begin
 FULL = "mss 1460 wscale %d timestamp sack-perm"
 
 RULES = """filter in {
@@ -108,17 +109,17 @@ class Client:
         return bytes(self.got).partition(b"\r\n\r\n")[2]
 
 
-def clients(space, hosts, n, timeout=20.0, at_once=20):
-    """n connections, a few at a time: those that are over, or had their time."""
+def clients(space, hosts, n, timeout=20.0, over=0.0, at_once=20):
+    """n connections that begin over so many seconds, a few at a time: when they are over, or had their time."""
     selector = selectors.DefaultSelector()
-    waiting, busy, done = n, [], []
+    waiting, busy, done, start = n, [], [], time.monotonic()
     while waiting or busy:
-        while waiting and len(busy) < at_once:
+        while waiting and len(busy) < at_once and time.monotonic() - start >= over * (n - waiting) / n:
             one = Client(space, hosts[waiting % len(hosts)])
             selector.register(one.socket, selectors.EVENT_WRITE, one)
             busy.append(one)
             waiting -= 1
-        for key, _ in selector.select(0.1):
+        for key, _ in selector.select(0.01):
             key.data.step()
             if key.data.sent:
                 selector.modify(key.fileobj, selectors.EVENT_READ, key.data)
@@ -359,7 +360,7 @@ def flooded(place, what, n, timeout):
     """How many of n clients got their bytes while the flood went on."""
     with Flood(place.client, "c0") as flood:
         time.sleep(1)  # until the listener's queue is full, if it ever gets there
-        done = clients(place.client, list(ADDRESSES), n, timeout)
+        done = clients(place.client, list(ADDRESSES), n, timeout, SECONDS)
     right = sum(c.body == SMALL for c in done)
     took = sorted(c.took for c in done if c.took is not None) or [float("nan")]
     print("      %-34s %7.0f SYNs/s: %4d of %d connections, median %.0f ms, slowest %.0f ms"
@@ -380,7 +381,7 @@ def t_flood():
     right, flood = flooded(place, "synproxy", N, 20)
     equal("synproxy: every connection of a real client succeeds", right, N)
     seen = Counters(place.server).rule("in.rules:8") - before
-    check("the flood was one: %d SYNs met the rule" % seen, seen > 100_000 and flood.rate > 50_000)
+    check("the flood was one: %d SYNs met the rule" % seen, seen > 50_000 and flood.rate > 20_000)
 
     place.apply("accept")
     place.server.sysctl("ipv4/tcp_syncookies", 0)
