@@ -125,7 +125,7 @@ FUZZ_CC  ?= clang-19
 
 .PHONY: bench bench-build
 .PHONY: deps demo tests check check-unit check-bpf check-netns check-asan differential sequence
-.PHONY: soak soak-apply soak-kill soak-vm lint fmt fuzz verifier abi install uninstall
+.PHONY: soak soak-apply soak-kill soak-state soak-vm lint fmt fuzz verifier abi install uninstall
 
 deps: ## install what is missing to build and test (Debian, as root)
 	@netns-tests/deps.sh
@@ -168,13 +168,16 @@ sequence: all tests ## as root: the same of random conversations: flows, limits 
 	@$(B)/tests/t-sequence $$(($(or $(N),500000) / 500)) 500 $(SEED)
 
 soak: ## as root: the long forms of the tests
-	@$(SUB) soak-apply soak-kill
+	@$(SUB) soak-apply soak-kill soak-state
 
 soak-apply: all ## as root: 2000 applies under traffic that only a mixture or a gap would let through or lose
 	@N=$(or $(N),2000) netns-tests/run -v swap
 
 soak-kill: all ## as root: kill -9 at 300 random moments of apply and set load
 	@N=$(or $(N),300) netns-tests/run -v kill
+
+soak-state: all ## as root: 500 connections that live through 2 times 120 seconds of applies, growing and kills
+	@N=$(or $(N),120) netns-tests/run -v 'state survive'
 
 soak-vm: all $(FOREIGN) ## the smoke test on other kernels: WEIR_VM=path of a runner `-k VERSION -- COMMAND`
 	@netns-tests/soak-vm.sh
@@ -191,15 +194,15 @@ bench: ## as root: what weir costs, beside its peers, into docs/performance.md; 
 
 bench-build: all $(BENCH)/drive $(BENCH)/timed $(BENCH)/oracle ## build the bench; then netns-tests/bench/run --quick
 
-$(BENCH)/scaffold.bpf.o: netns-tests/bench/scaffold.bpf.c
+$(BENCH)/%.bpf.o: netns-tests/bench/%.bpf.c
 	@mkdir -p $(@D)
 	$(say) BPF $<
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
 
-$(BENCH)/scaffold.skel.h: $(BENCH)/scaffold.bpf.o
-	$(Q)$(BPFTOOL) gen skeleton $< name scaffold_bpf > $@
+$(BENCH)/%.skel.h: $(BENCH)/%.bpf.o
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
 
-$(BENCH)/drive: $(wildcard netns-tests/bench/drive*.c netns-tests/bench/*.h) $(BENCH)/scaffold.skel.h
+$(BENCH)/drive: $(wildcard netns-tests/bench/drive*.c netns-tests/bench/*.h) $(BENCH)/scaffold.skel.h $(BENCH)/tables.skel.h
 	$(say) CC $@
 	$(Q)$(CC) -I$(BENCH) -D_GNU_SOURCE $(CFLAGS_ALL) -o $@ $(filter %.c,$^) -lbpf -lelf -lz
 

@@ -12,7 +12,7 @@
 #endif
 
 /* Rises with every change of a layout below; a pinned instance of another version is refused. */
-#define WEIR_ABI_VERSION 4
+#define WEIR_ABI_VERSION 3
 #define WEIR_ABI_MAGIC   0x72696577 /* "weir" as the bytes of a little-endian word */
 
 enum hook { HOOK_XDP, HOOK_TC_INGRESS, HOOK_TC_EGRESS, HOOK_MAX };
@@ -108,6 +108,7 @@ enum ct_state { CT_ESTABLISHED, CT_RELATED, CT_NEW, CT_UNTRACKED, CT_INVALID, CT
  *   NODE_COUNT      add the packet to counter lo, go to yes
  *   NODE_LOG        send an event with prefix number lo for rule hi, go to yes
  *   NODE_LIMIT      is the packet within limit lo ? go to yes : go to no
+ *   NODE_BAN        put the packet's source into a set as ban lo says, go to yes
  *   NODE_CANDIDATE  all of the rule matched; node yes is what it does
  *   NODE_VERDICT    end: verdict `word`, reason mask, rule lo, counter hi; yes is the ifindex to redirect to, or what
  *                   a reject or synproxy answers (REJECT_*, SYNPROXY_*)
@@ -129,6 +130,7 @@ enum node_op {
 	NODE_COUNT,
 	NODE_LOG,
 	NODE_LIMIT,
+	NODE_BAN,
 	NODE_CANDIDATE,
 	NODE_VERDICT,
 	NODE_OP_MAX
@@ -145,9 +147,10 @@ enum global_counter {
 	COUNTER_ANSWERS_REFUSED, /* packets that nobody may answer: resets, ICMP errors, broadcasts */
 	COUNTER_FLOWS_EVICTED,   /* flows without an answer that made room for others */
 	COUNTER_LIMITS_FULL,     /* packets that found no bucket for their key */
+	COUNTER_BANS_FULL,       /* bans for which there was no room */
 	COUNTER_COOKIES_SENT,    /* SYNs that `synproxy` answered */
 	COUNTER_COOKIES_RIGHT,   /* and handshakes that came back with a right cookie */
-	COUNTERS_RESERVED = 8
+	COUNTERS_RESERVED = 16
 };
 #define RULE_NONE 0xffffffffu
 
@@ -282,7 +285,7 @@ static inline __attribute__((always_inline)) __u32 node_bucket(__u64 hash, __u32
 
 /*
  * A set is a slot: tables in the pool (struct set_head) where it has one type and nothing to remember about
- * its elements; else kernel maps, which are at the same slot of the five outer maps. Which of them are
+ * its elements; else kernel maps, which are at the same slot of the outer maps. Which of them are
  * filled depends on the element type.
  */
 enum set_map {
@@ -291,7 +294,9 @@ enum set_map {
 	SET_QUAD,     /* hash: four words (IPv6 address, MAC) */
 	SET_QUAD_LPM, /* LPM trie: a prefix of four words */
 	SET_TUPLE,    /* hash: a concatenation */
-	SET_MAP_MAX
+	SET_MAP_MAX,
+	SET_RING = SET_MAP_MAX, /* no elements: an array of what packets put into the set, struct ban_line */
+	SET_OUTER_MAX
 };
 
 #define SET_SLOTS   1024
@@ -333,7 +338,7 @@ struct set_value {
 	__u64 packets;    /* that found it, in sets that count; each lookup of a packet counts */
 	__u64 bytes;
 	__u32 prefix_len; /* of an element of a trie: its own */
-	__u32 pad;
+	__u32 ring;       /* its line in the set's ring; 0: the command put it there */
 };
 
 /*
@@ -725,6 +730,29 @@ struct bucket_line {
 	struct bucket bucket[BUCKETS_PER_LINE];
 };
 
+/*
+ * A ban: packets put their source into a set, which is in kernel maps. What they put there has a line of the set's ring
+ * (SET_RING): lines are handed out in turn, and one whose element has expired is used again, the element deleted. So a set
+ * never has more elements from packets than lines, and none is kept for ever.
+ */
+#define BANS_MAX 256
+
+struct ban {
+	__u64 timeout_ns;
+	__u32 lines;  /* of the ring, without line 0 */
+	__u16 slot;   /* of the set */
+	__u8 prefix4; /* bits of the source that go into a trie; 0: all of them, into a hash */
+	__u8 prefix6;
+	__u32 mask[2][4]; /* the same as masks of its words: of IPv4, of IPv6 */
+};
+
+struct ban_line {
+	__u32 word[4];    /* the element: an address as in the key, bits behind its prefix zero */
+	__u64 expires_ns; /* CLOCK_BOOTTIME, at least until then it is there. Line 0: how many lines were handed out */
+	__u32 map;        /* enum set_map; it is in use where expires_ns is not 0 */
+	__u32 prefix_len; /* in a trie; else 0 */
+};
+
 /* Which index of a filter judges a packet. */
 enum family { FAMILY_IPV4, FAMILY_IPV6, FAMILY_OTHER, FAMILY_MAX };
 
@@ -775,6 +803,7 @@ struct tables_head {
 	struct lookup lookup[LOOKUPS_MAX];
 	struct set_head set[SET_SLOTS]; /* per slot: the set's tables in the pool */
 	struct limit limit[LIMITS_MAX];
+	struct ban ban[BANS_MAX];
 	struct flow_settings flows;
 };
 
@@ -797,7 +826,8 @@ struct config {
 #define FEATURE_LIMITS    (1u << 1)
 #define FEATURE_ANSWERS   (1u << 2)
 #define FEATURE_FRAGMENTS (1u << 3)
-#define FEATURE_SYNPROXY  (1u << 4)
+#define FEATURE_BANS      (1u << 4)
+#define FEATURE_SYNPROXY  (1u << 5)
 
 /* The one word. Written by the command with one store through mmap; everything turns with it. */
 struct control {
@@ -835,7 +865,10 @@ struct trace {
 	__u32 has_skuid;
 	__u32 ct; /* enum ct_state that the packet is said to have, or CT_MAX: the flow table is asked */
 	__u32 pad;
-	__u64 now_ns; /* CLOCK_MONOTONIC */
+	__u64 now_ns;  /* CLOCK_MONOTONIC */
+	__u64 boot_ns; /* CLOCK_BOOTTIME */
+	__u32 bans;    /* 1: a ban goes into the set; 0: nothing is changed */
+	__u32 pad2;
 	/* out */
 	__u32 verdict;  /* enum verdict */
 	__u32 reason;   /* enum reason */
@@ -844,6 +877,7 @@ struct trace {
 	__u32 filter;   /* number of the filter, or RULE_NONE where the device has none */
 	__u32 redirect; /* ifindex */
 	__u32 steps;
+	__u32 pad3;
 };
 
 /* A record of a `log` statement in the ring buffer. */
@@ -857,7 +891,6 @@ struct event {
 	__u32 prefix; /* number of the log prefix in the manifest, or RULE_NONE */
 	__u32 length;
 	__u32 key[KEY_WORDS];
-	__u32 pad;
 };
 
 _Static_assert(sizeof(struct node) == 32, "node");
@@ -878,5 +911,7 @@ _Static_assert(sizeof(struct datagram) == 64, "datagram");
 _Static_assert(sizeof(struct bucket) == 16, "bucket");
 _Static_assert(sizeof(struct bucket_line) == 64, "bucket_line");
 _Static_assert(sizeof(struct set_value) == 40, "set_value");
+_Static_assert(sizeof(struct ban) == 48, "ban");
+_Static_assert(sizeof(struct ban_line) == 32, "ban_line");
 _Static_assert((int)KEY_WORDS <= (int)KEY_MAX, "key words");
 _Static_assert(sizeof(struct event) % 8 == 0, "event");

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "ban.h"
 #include "events.h"
 #include "limit.h"
 #include "search.h"
@@ -60,8 +61,12 @@ static __always_inline int classify_node(struct scratch *s, const void *half)
 			return classify_fail(s, REASON_TABLE);
 		s->current = node->yes;
 		return -1;
+	case NODE_BAN:
 	case NODE_LOG:
-		event_log(node->lo, node->hi);
+		if (node->op == NODE_LOG)
+			event_log(node->lo, node->hi);
+		else if (cfg.features & FEATURE_BANS)
+			ban_source(node->lo);
 		s->current = node->yes;
 		return -1;
 	case NODE_LIMIT:

@@ -31,7 +31,6 @@ __weak __noinline int event_log(__u32 prefix, __u32 rule)
 	event->length = s->length;
 	for (int i = 0; i < KEY_WORDS; i++)
 		event->key[i] = s->key[i];
-	event->pad = 0;
 	bpf_ringbuf_submit(event, 0);
 	return 0;
 }

@@ -90,6 +90,24 @@ SET_OUTER(set_quad_lpm, BPF_MAP_TYPE_LPM_TRIE, BPF_F_NO_PREALLOC, struct set_qua
 SET_OUTER(set_tuple, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, struct set_tuple_key);
 
 /*
+ * The rings of sets that packets write to (abi.h: struct ban_line), at the same slots. Writer and reader: packets that
+ * ban. Made with the set and gone with it.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, SET_SLOTS);
+	__type(key, __u32);
+	__array(
+		values, struct {
+			__uint(type, BPF_MAP_TYPE_ARRAY);
+			__uint(map_flags, BPF_F_INNER_MAP); /* of any size */
+			__uint(max_entries, 1);
+			__uint(key_size, sizeof(__u32));
+			__uint(value_size, sizeof(struct ban_line));
+		});
+} set_ring __weak SEC(".maps");
+
+/*
  * The pool of lines (abi.h): the tables of sets. Writer: apply and `set`, through mmap. Reader: packets.
  * A region that is full is laid out anew, larger, by a new generation; a pool that is full by a larger instance.
  */
@@ -227,6 +245,14 @@ struct scratch {
 	__u32 datagram_room;       /* the one that a new datagram may take, or DATAGRAM_LANES */
 	struct datagram datagram;  /* key and part, for comparing and copying */
 	__u8 header[HEADER_BYTES]; /* a copy of a header that is not in the frame's linear part */
+	/* of the packet's ban (ban.h) */
+	struct ban_line ban;        /* what goes into the set */
+	struct set_value ban_value; /* with this value */
+	__u32 ban_key[5];           /* as the kernel's maps have the key */
+	__u32 pad;
+	/* CLOCK_BOOTTIME as of this CPU's latest look at it, and when that was (sets.h) */
+	__u64 clock_ns;
+	__u64 clock_jiffies;
 };
 
 struct {
@@ -308,3 +334,10 @@ static __always_inline __u64 below(__u64 a, __u64 b)
 	barrier_var(a);
 	return a;
 }
+
+/* The inner map of a slot; a rule that names an empty slot must not decide anything. */
+#define SET_INNER(outer, slot)                                                                                         \
+	({                                                                                                             \
+		__u32 slot_ = (slot);                                                                                  \
+		bpf_map_lookup_elem(&(outer), &slot_);                                                                 \
+	})

@@ -59,22 +59,32 @@ walk:
 
 /* ---- sets in kernel maps ---- */
 
-/* The inner map of a slot; a rule that names an empty slot must not decide anything. */
-#define SET_INNER(outer, slot)                                                                                         \
-	({                                                                                                             \
-		__u32 slot_ = (slot);                                                                                  \
-		bpf_map_lookup_elem(&(outer), &slot_);                                                                 \
-	})
-
-/* Only sets whose elements expire read the clock. */
-static __always_inline bool sets_expired(const struct lookup *l, const struct set_value *value)
+/*
+ * CLOCK_BOOTTIME, at most a jiffy ago: the clock takes 30 ns and more, the number of the jiffy none. What is late by that
+ * much is the end of an element's time.
+ */
+static __always_inline __u64 sets_now(struct scratch *s)
 {
-	return l->flags & LOOKUP_EXPIRES && value->expires_ns && value->expires_ns <= bpf_ktime_get_boot_ns();
+	__u64 jiffies = bpf_jiffies64();
+
+	if (cfg.trace)
+		return trace.boot_ns;
+	if (s->clock_jiffies != jiffies) {
+		s->clock_ns = bpf_ktime_get_boot_ns();
+		s->clock_jiffies = jiffies;
+	}
+	return s->clock_ns;
 }
 
-static __always_inline int sets_hit(const struct scratch *s, const struct lookup *l, struct set_value *value)
+/* Only sets whose elements expire ask for the time. */
+static __always_inline bool sets_expired(struct scratch *s, const struct lookup *l, const struct set_value *value)
 {
-	if (!value || sets_expired(l, value))
+	return l->flags & LOOKUP_EXPIRES && value->expires_ns && value->expires_ns <= sets_now(s);
+}
+
+static __always_inline int sets_hit(struct scratch *s, const struct lookup *l, struct set_value *value)
+{
+	if (!value || sets_expired(s, l, value))
 		return 0;
 	if (l->flags & LOOKUP_COUNTS) {
 		__sync_fetch_and_add(&value->packets, 1);
@@ -91,7 +101,7 @@ static __always_inline int sets_hit(const struct scratch *s, const struct lookup
 		int found_ = -1;                                                                                       \
 		for (int i_ = 0; i_ < SETS_HIDDEN; i_++) {                                                             \
 			value_ = bpf_map_lookup_elem(lpm, &(key));                                                     \
-			if (!value_ || !sets_expired(l, value_) || !value_->prefix_len) {                              \
+			if (!value_ || !sets_expired(s, l, value_) || !value_->prefix_len) {                           \
 				found_ = sets_hit(s, l, value_);                                                       \
 				break;                                                                                 \
 			}                                                                                              \
@@ -100,7 +110,7 @@ static __always_inline int sets_hit(const struct scratch *s, const struct lookup
 		found_;                                                                                                \
 	})
 
-static __always_inline int sets_find_word(const struct scratch *s, const struct lookup *l, __u32 word)
+static __always_inline int sets_find_word(struct scratch *s, const struct lookup *l, __u32 word)
 {
 	struct set_word_trie_key prefix = { .prefix_len = 32, .word_be = bpf_htonl(word) };
 	struct set_word_key key = { .word = word };
@@ -112,7 +122,7 @@ static __always_inline int sets_find_word(const struct scratch *s, const struct 
 	return sets_hit(s, l, bpf_map_lookup_elem(exact, &key)) ?: SETS_HIT_TRIE(s, l, lpm, prefix);
 }
 
-static __always_inline int sets_find_quad(const struct scratch *s, const struct lookup *l, const __u32 word[4])
+static __always_inline int sets_find_quad(struct scratch *s, const struct lookup *l, const __u32 word[4])
 {
 	struct set_quad_lpm_key prefix = { .prefix_len = 128 };
 	struct set_quad_key key;
@@ -128,7 +138,7 @@ static __always_inline int sets_find_quad(const struct scratch *s, const struct 
 	return sets_hit(s, l, bpf_map_lookup_elem(exact, &key)) ?: SETS_HIT_TRIE(s, l, lpm, prefix);
 }
 
-static __always_inline int sets_find_tuple(const struct scratch *s, const struct lookup *l)
+static __always_inline int sets_find_tuple(struct scratch *s, const struct lookup *l)
 {
 	struct set_tuple_key key = {};
 	void *exact = SET_INNER(set_tuple, l->slot);
@@ -141,7 +151,7 @@ static __always_inline int sets_find_tuple(const struct scratch *s, const struct
 	return sets_hit(s, l, bpf_map_lookup_elem(exact, &key));
 }
 
-static __always_inline int sets_find_kernel(const struct scratch *s, const struct lookup *l)
+static __always_inline int sets_find_kernel(struct scratch *s, const struct lookup *l)
 {
 	__u32 at = l->word[0] & (KEY_MAX / 2 - 1);
 	__u32 quad[4] = {};

@@ -23,7 +23,7 @@ OPEN = re.compile(r"(enum|struct) (\w+) \{")
 # Members, wherever lines break. A comment on the member's own line belongs to it, any other to what follows.
 MEMBER = {
     "struct": re.compile(r"((?:struct |enum )?\w+) (\w+)((?:\[\w+\])*);(?:[ \t]*/\*(.*?)\*/)?\s*", re.S),
-    "enum": re.compile(r"(\w+)(?: = \w+)?\s*(?:,|$|(?=/))(?:[ \t]*/\*(.*?)\*/)?\s*", re.S),
+    "enum": re.compile(r"(\w+)(?: = \w[\w +-]*)?\s*(?:,|$|(?=/))(?:[ \t]*/\*(.*?)\*/)?\s*", re.S),
 }
 GROUP = re.compile(r"/\*(.*?)\*/\s*", re.S)
 MAP = re.compile(r"struct \{\n((?:\t.*\n)+)\} (\w+) __weak SEC\(\"\.maps\"\);")

@@ -6,10 +6,10 @@ set -eu
 
 build=(make gcc libc6-dev linux-libc-dev pkg-config bpftool libbpf-dev libxdp-dev libnl-3-dev libnl-route-3-dev libnl-idiag-3-dev
 	libjansson-dev libpcap-dev libelf-dev zlib1g-dev)
-run=(python3 python3-scapy nginx-light nftables iproute2 ethtool util-linux curl)
+run=(python3 python3-scapy nginx-light nftables iproute2 ethtool util-linux curl nmap)
 lint=(clang-format-19 cppcheck shellcheck mandoc python3)
 fuzz=(clang-19 libclang-rt-19-dev)
-bench=(nftables iptables ipset xdp-tools ethtool gnuplot-nox)
+bench=(nftables iptables ipset conntrack xdp-tools ethtool gnuplot-nox)
 
 has() { dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null | grep -q '^ii'; }
 

@@ -29,16 +29,20 @@ def checksum(data):
     return ~total & 0xFFFF
 
 
-def transport(kind, saddr, daddr, *, sport=40000, dport=80, flags="S", doff=5, payload=b"", icmp=(8, 0)):
+def transport(kind, saddr, daddr, *, sport=40000, dport=80, flags="S", doff=5, seq=1, ack=0, window=64240, tcp_options=b"",
+              payload=b"", icmp=(8, 0), rest=None):
+    """tcp_options: of whole words; rest: the second word of an ICMP header, an identifier of 7 when not stated."""
     if kind == "tcp":
         bits = sum(FLAGS[f] for f in flags)
-        head = struct.pack("!HHIIBBHHH", sport, dport, 1, 0, doff << 4, bits, 64240, 0, 0)
-        head += b"\1" * max(0, doff * 4 - 20)
+        doff += len(tcp_options) // 4
+        head = struct.pack("!HHIIBBHHH", sport, dport, seq & 0xFFFFFFFF, ack & 0xFFFFFFFF, doff << 4, bits, window, 0, 0)
+        head += tcp_options
+        head += b"\1" * max(0, doff * 4 - len(head))
         at = 16
     elif kind == "udp":
         head, at = struct.pack("!HHHH", sport, dport, 8 + len(payload), 0), 6
     elif kind in ("icmp", "icmpv6"):
-        head, at = struct.pack("!BBHHH", *icmp, 0, 7, 1), 2
+        head, at = struct.pack("!BBHI", *icmp, 0, 7 << 16 | 1 if rest is None else rest), 2
     elif kind == "sctp":
         return struct.pack("!HHII", sport, dport, 0, 0) + payload  # its CRC is nobody's business here
     else:
@@ -60,14 +64,14 @@ def ip4(body, saddr, daddr, proto, *, ttl=64, frag=0, ihl=None, total=None, opti
     return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + body
 
 
-def ip6(body, saddr, daddr, proto, *, ttl=64, total=None, extensions=(), version=6, tos=0):
-    """extensions: (protocol number, bytes without its first, the next-header byte), outermost first."""
+def ip6(body, saddr, daddr, proto, *, ttl=64, total=None, extensions=(), version=6, tos=0, ident=0):
+    """extensions: (protocol number, bytes without its first, the next-header byte), outermost first; ident: the flow label."""
     chain, next_header = body, proto
     for number, rest in reversed(extensions):
         chain = bytes([next_header]) + rest + chain
         next_header = number
     total = len(chain) if total is None else total
-    word = version << 28 | tos << 20
+    word = version << 28 | tos << 20 | ident
     return struct.pack("!IHBB16s16s", word, total, next_header, ttl, saddr.packed, daddr.packed) + chain
 
 

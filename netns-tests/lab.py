@@ -235,6 +235,20 @@ def weir(*words, expect=None, root=None, space=None, stdin=None, env=None, text=
     return ran
 
 
+def doomed(space, root, words, delay, meanwhile):
+    """Runs the command and kills it after `delay` seconds; true if it was still running."""
+    child = space.popen(WEIR, "--bpffs", root, *words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                        stderr=subprocess.STDOUT)
+    end = time.monotonic() + delay
+    while child.poll() is None and time.monotonic() < end:
+        meanwhile()
+    killed = child.poll() is None
+    child.kill()  # nsenter has become the command: the same process
+    child.communicate()
+    space.world.children.remove(child)
+    return killed
+
+
 class World:
     """Namespaces by role, a bpffs root, a scratch directory; all gone at close()."""
 

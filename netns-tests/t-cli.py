@@ -9,7 +9,7 @@ import tempfile
 
 from lab import WEIR, check, equal, main, pair_world, weir
 
-VERBS = ("check", "plan", "apply", "down", "show", "set add", "test", "explain", "doctor", "version")
+VERBS = ("check", "plan", "apply", "down", "show", "set add", "flow list", "test", "explain", "doctor", "version")
 GOOD = """set blocked { type addr; size 100 }
 filter edge { hook ingress; device g0; default accept
     saddr @blocked drop
@@ -67,6 +67,7 @@ def t_exit_codes():
         ("set", 2), ("set add", 2), ("set load blocked", 2), ("set add blocked 192.0.2.1", 0), ("set test blocked 192.0.2.1", 0),
         ("set test blocked 192.0.2.2", 4), ("set list blocked", 0), ("set list nosuch", 1), ("set ad blocked 192.0.2.1", 2),
         ("set del blocked 192.0.2.1", 0), ("set flush blocked", 0), ("set add blocked nonsense", 1),
+        ("flow", 2), ("flow list", 1), ("flow list prto tcp", 2), ("flow del", 2), ("flow del all", 1), ("show flows", 1),
         ("explain", 2), ("down now", 2), ("down", 0),
     ]
     for words, want in table:
@@ -100,7 +101,7 @@ def t_json():
     for words in ("check GOOD", "check BROKEN", "check /nosuch", "plan GOOD", "plan --offline GOOD", "test GOOD", "show", "set list blocked",
                   "apply BROKEN", "apply GOOD", "apply GOOD", "plan GOOD", "show", "set add blocked 192.0.2.1",
                   "set test blocked 192.0.2.1", "set test blocked 192.0.2.9", "set list blocked", "set load blocked LIST",
-                  "set del blocked 192.0.2.7", "set flush blocked", "set list nosuch", "set add blocked rubbish",
+                  "set del blocked 192.0.2.7", "set flush blocked", "flow list", "show flows proto tcp", "flow del all", "set list nosuch", "set add blocked rubbish",
                   "doctor", "version", "down", "show"):
         real = words.replace("GOOD", good).replace("BROKEN", broken).replace("LIST", world.file("list", "192.0.2.7\n"))
         verb, *rest = real.split()

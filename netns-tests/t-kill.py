@@ -9,7 +9,7 @@ import subprocess
 import time
 
 from chain import Chain
-from lab import WEIR, check, equal, main
+from lab import WEIR, check, doomed, equal, main
 from setgate import SetGate, a_list
 
 N = int(os.environ.get("N") or 20)
@@ -19,20 +19,6 @@ SEED = int(os.environ.get("SEED") or time.time())
 def shape(pins):
     """Pins without the numbers that change with each generation."""
     return sorted(re.sub(r"\d+", "#", p) for p in pins)
-
-
-def doomed(space, root, words, delay, meanwhile):
-    """Runs the command and kills it after `delay` seconds; true if it was still running."""
-    child = space.popen(WEIR, "--bpffs", root, *words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                        stderr=subprocess.STDOUT)
-    end = time.monotonic() + delay
-    while child.poll() is None and time.monotonic() < end:
-        meanwhile()
-    killed = child.poll() is None
-    child.kill()  # nsenter has become the command: the same process
-    child.communicate()
-    space.world.children.remove(child)
-    return killed
 
 
 def t_apply():

@@ -120,6 +120,11 @@ static int say_flow(void *context, const struct flow *flow, uint64_t left_ns, bo
 		return 0;
 	for (unsigned int i = 0; i < 2; i++)
 		address[i] = value_text(TYPE_ADDR, family, flow_address(flow, i));
+	if (!address[0] || !address[1]) {
+		free(address[0]);
+		free(address[1]);
+		return diag_oom(&listing->run->diag);
+	}
 	out_object(out, NULL);
 	out_string(out, "proto", proto);
 	out_string(out, "family", family == 6 ? "ipv6" : "ipv4");
@@ -158,7 +163,7 @@ int flow_list(struct run *run, char **words, size_t n)
 		goto out;
 	}
 	setvbuf(stdout, NULL, _IOFBF, 1 << 16);
-	out_array(run->out, "flows");
+	out_array_long(run->out, "flows");
 	if (root_flows(listing.root, say_flow, &listing, &run->diag) < 0)
 		code = EXIT_FAILED;
 	out_end(run->out);

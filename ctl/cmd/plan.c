@@ -301,7 +301,7 @@ static void say_time(struct plan *plan, enum flow_time time, const struct flows 
 static void plan_flows(struct plan *plan)
 {
 	char old_size[16], new_size[16];
-	struct flows none;
+	struct flows none = { 0 };
 	const struct flows *old = plan->old ? &plan->old->flows : &none, *new = &plan->new->flows;
 
 	flows_default(&none);

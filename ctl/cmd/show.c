@@ -239,7 +239,7 @@ static int say_sets(struct show *show)
 
 static void say_counters(struct show *show)
 {
-	struct counter lost = counter_at(show, COUNTER_EVENTS_LOST);
+	struct counter lost = counter_at(show, COUNTER_EVENTS_LOST), full = counter_at(show, COUNTER_BANS_FULL);
 
 	out_text(show->out, "%s", show->policy->n_counters ? "\n" : "");
 	out_array(show->out, "counters");
@@ -258,6 +258,10 @@ static void say_counters(struct show *show)
 	if (lost.packets)
 		out_text(show->out, "%12llu log events were lost: nobody read them in time\n",
 			 (unsigned long long)lost.packets);
+	out_integer(show->out, "bans_full", full.packets);
+	if (full.packets)
+		out_text(show->out, "%12llu bans found no room: their sets were full\n",
+			 (unsigned long long)full.packets);
 }
 
 static void say_attachments(struct show *show)
@@ -340,8 +344,7 @@ static int say_flows(struct show *show)
 	out_integer(show->out, "flows", all);
 	out_integer(show->out, "size", show->policy->flows.size);
 	say_flow_states(show);
-	say_rare(show, "evicted", COUNTER_FLOWS_EVICTED,
-		 "flows that nobody had confirmed ended early, for lack of room");
+	say_rare(show, "evicted", COUNTER_FLOWS_EVICTED, "flows ended early to make room for others");
 	out_end(show->out);
 	return 0;
 }

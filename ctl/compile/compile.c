@@ -69,7 +69,7 @@ int compile_policy(struct image **ret, const struct compile_input *input, struct
 	struct image *image = calloc(1, sizeof(*image));
 	struct program program = { 0 };
 	size_t n_lookups = 0;
-	uint32_t n_limits = 0;
+	uint32_t n_limits = 0, n_bans = 0;
 	int r = 0;
 
 	if (image)
@@ -92,6 +92,8 @@ int compile_policy(struct image **ret, const struct compile_input *input, struct
 						 .lookups = lookups,
 						 .limits = image->head->limit,
 						 .n_limits = &n_limits,
+						 .bans = image->head->ban,
+						 .n_bans = &n_bans,
 						 .diag = diag };
 
 		context.head->lookups = n_lookups;

@@ -83,7 +83,7 @@ struct set_image {
 bool set_in_pool(const struct set *set);
 /* Do its elements carry more than being there: a time, a counter? */
 bool set_has_values(const struct set *set);
-/* Which of the five kernel maps a set uses (bit per enum set_map); none where it is in the pool. */
+/* Which of the kernel maps a set uses (bit per enum set_map); none where it is in the pool. */
 unsigned int set_maps_used(const struct set *set);
 /* Adds keys for elements; devices resolve interface names. -EINVAL with a problem where a range is too wide to expand. */
 int set_image_add(struct set_image *image, const struct set *set, const struct element *elements, size_t n,

@@ -14,7 +14,7 @@ struct work {
 	struct box *boxes;
 	struct areas areas[FAMILY_MAX];
 	bool *settled[2]; /* per item of one rule: for this family, and for the one before */
-	uint32_t *limits; /* per item of one rule: the number of its limit */
+	uint32_t *states; /* per item of one rule: the number of its limit or ban */
 };
 
 static void work_clear(struct work *work)
@@ -25,7 +25,7 @@ static void work_clear(struct work *work)
 		free(work->areas[family].at);
 	free(work->settled[0]);
 	free(work->settled[1]);
-	free(work->limits);
+	free(work->states);
 	free(work->pool);
 	free(work->meanings);
 	free(work->boxes);
@@ -45,8 +45,8 @@ static int work_begin(struct work *work, const struct filter *filter)
 	work->boxes = calloc(filter->n_rules + 1, sizeof(*work->boxes));
 	work->settled[0] = calloc(work->most_items + 1, sizeof(bool));
 	work->settled[1] = calloc(work->most_items + 1, sizeof(bool));
-	work->limits = calloc(work->most_items + 1, sizeof(*work->limits));
-	if (!work->limits || !work->pool || !work->meanings || !work->boxes || !work->settled[0] || !work->settled[1])
+	work->states = calloc(work->most_items + 1, sizeof(*work->states));
+	if (!work->states || !work->pool || !work->meanings || !work->boxes || !work->settled[0] || !work->settled[1])
 		return -ENOMEM;
 	work->n_pool = items;
 	items = 0;
@@ -170,14 +170,21 @@ static int too_long(const struct lower_context *c, const struct rule *rule, uint
 	return -EINVAL;
 }
 
-static int add_limits(struct lower_context *c, struct work *work, const struct rule *rule)
+static int add_states(struct lower_context *c, struct work *work, const struct rule *rule)
 {
 	uint32_t ordinal = 0;
 
-	for (size_t i = 0; i < rule->n_items; i++)
-		if (rule->items[i].kind == ITEM_LIMIT &&
-		    limit_add(c, &rule->items[i].limit, rule->handle, ordinal++, &work->limits[i]))
+	for (size_t i = 0; i < rule->n_items; i++) {
+		const struct item *item = &rule->items[i];
+		int r = 0;
+
+		if (item->kind == ITEM_LIMIT)
+			r = limit_add(c, &item->limit, rule->handle, ordinal++, &work->states[i]);
+		else if (item->kind == ITEM_BAN)
+			r = ban_add(c, &item->ban, &work->states[i]);
+		if (r)
 			return -EINVAL;
+	}
 	return 0;
 }
 
@@ -188,7 +195,7 @@ static int lower_areas(struct lower_context *c, struct work *work, size_t number
 	uint8_t flags = 0;
 	uint32_t more = 0;
 	bool written = false;
-	int r = add_limits(c, work, rule);
+	int r = add_states(c, work, rule);
 
 	if (r)
 		return r;
@@ -204,7 +211,7 @@ static int lower_areas(struct lower_context *c, struct work *work, size_t number
 		if (areas->n == first)
 			continue;
 		if (!written || memcmp(settled, before, rule->n_items * sizeof(*settled)))
-			lower_rule(c, number, work->meanings[number], settled, work->limits, &flags, &more);
+			lower_rule(c, number, work->meanings[number], settled, work->states, &flags, &more);
 		written = true;
 		memcpy(before, settled, rule->n_items * sizeof(*settled));
 		for (size_t i = first; i < areas->n; i++) {

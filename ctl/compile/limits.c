@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Limits, the flow table's settings and what else packets leave behind, in the data path's units. */
+/* Limits, bans, the flow table's settings and what else packets leave behind, in the data path's units. */
 #include <string.h>
 
 #include "program.h"
@@ -65,6 +65,31 @@ int limit_add(struct lower_context *c, const struct limit_rate *rate, uint64_t h
 	return 0;
 }
 
+/* ---- bans ---- */
+
+int ban_add(struct lower_context *c, const struct ban_statement *statement, uint32_t *ret)
+{
+	const struct set *set = statement->set;
+	struct ban ban = { .timeout_ns = statement->timeout_ms * 1000000,
+			   .lines = set->size,
+			   .slot = c->input->set_slot[set->number],
+			   .prefix4 = statement->prefix4 < 32 ? statement->prefix4 : 0,
+			   .prefix6 = statement->prefix6 < 128 ? statement->prefix6 : 0 };
+
+	ban.mask[0][0] = prefix_word(statement->prefix4, 0);
+	for (unsigned int w = 0; w < 4; w++)
+		ban.mask[1][w] = prefix_word(statement->prefix6, w);
+	for (*ret = 0; *ret < *c->n_bans; (*ret)++)
+		if (!memcmp(&c->bans[*ret], &ban, sizeof(ban)))
+			return 0;
+	if (*ret == BANS_MAX) {
+		diag_error(c->diag, statement->loc, "more than %d different bans in all filters", BANS_MAX);
+		return -1;
+	}
+	c->bans[(*c->n_bans)++] = ban;
+	return 0;
+}
+
 /* ---- flows ---- */
 
 static uint32_t flow_ticks(uint64_t ms)
@@ -116,7 +141,9 @@ static uint32_t rule_features(const struct rule *rule)
 	uint32_t features = verdict_feature(rule->verdict);
 
 	for (size_t i = 0; i < rule->n_items; i++)
-		features |= rule->items[i].kind == ITEM_LIMIT ? FEATURE_LIMITS : 0;
+		features |= rule->items[i].kind == ITEM_LIMIT ? FEATURE_LIMITS
+			    : rule->items[i].kind == ITEM_BAN ? FEATURE_BANS
+							      : 0;
 	return features;
 }
 

@@ -158,14 +158,16 @@ static uint32_t lower_verdict(struct lower_context *c, size_t number)
 	return program_add(c->program, node);
 }
 
-static uint32_t lower_statement(struct lower_context *c, size_t number, size_t i, const uint32_t *limits, uint32_t yes)
+static uint32_t lower_statement(struct lower_context *c, size_t number, size_t i, const uint32_t *states, uint32_t yes)
 {
 	const struct counter_plan *counters = c->input->counters;
 	const struct item *item = &c->filter->rules[number].items[i];
 
 	if (item->kind == ITEM_LIMIT)
 		return program_add(c->program,
-				   (struct node){ .op = NODE_LIMIT, .yes = yes, .no = AT_RESUME, .lo = limits[i] });
+				   (struct node){ .op = NODE_LIMIT, .yes = yes, .no = AT_RESUME, .lo = states[i] });
+	if (item->kind == ITEM_BAN)
+		return program_add(c->program, (struct node){ .op = NODE_BAN, .yes = yes, .lo = states[i] });
 
 	if (item->kind == ITEM_COUNTER)
 		return program_add(c->program,
@@ -215,18 +217,18 @@ bool lower_is_eager(const struct rule *rule)
 }
 
 /* What a rule does once its conditions hold: the statements at its end, then the verdict. */
-static uint32_t lower_action(struct lower_context *c, size_t number)
+static uint32_t lower_action(struct lower_context *c, size_t number, const uint32_t *states)
 {
 	const struct rule *rule = &c->filter->rules[number];
 	uint32_t entry = lower_verdict(c, number);
 
 	for (size_t i = rule->n_items; i > action_start(rule); i--)
-		entry = lower_statement(c, number, i - 1, NULL, entry);
+		entry = lower_statement(c, number, i - 1, states, entry);
 	return entry;
 }
 
 void lower_rule(struct lower_context *c, size_t number, const struct meaning *meanings, const bool *settled,
-		const uint32_t *limits, uint8_t *ret_flags, uint32_t *ret_more)
+		const uint32_t *states, uint8_t *ret_flags, uint32_t *ret_more)
 {
 	const struct rule *rule = &c->filter->rules[number];
 	bool eager = lower_is_eager(rule), all_settled = true, plain;
@@ -240,13 +242,13 @@ void lower_rule(struct lower_context *c, size_t number, const struct meaning *me
 		*ret_more = c->input->counters->rule[c->filter_number][number];
 		return;
 	}
-	entry = lower_action(c, number);
+	entry = lower_action(c, number, states);
 	*ret_flags = all_settled && !eager ? RULE_ACTION : RULE_PROGRAM;
 	if (!eager && !all_settled)
 		entry = program_add(c->program, (struct node){ .op = NODE_CANDIDATE, .yes = entry });
 	for (size_t i = action_start(rule); i-- > 0;) {
 		if (rule->items[i].kind != ITEM_CONDITION)
-			entry = lower_statement(c, number, i, limits, entry);
+			entry = lower_statement(c, number, i, states, entry);
 		else if (!settled[i])
 			entry = lower_condition(c->program, &meanings[i], entry);
 	}

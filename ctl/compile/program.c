@@ -78,7 +78,7 @@ uint32_t program_add(struct program *program, struct node node)
 	if (program->out_of_memory)
 		return 0;
 	program->nodes[number] = node;
-	if (node.op == NODE_TEST || node.op == NODE_COUNT || node.op == NODE_LOG) {
+	if (node.op >= NODE_TEST && node.op <= NODE_BAN) {
 		yes = program->cost[node.yes];
 		no = node.op == NODE_TEST ? program->cost[node.no] : 0;
 		program->cost[number] = 1 + (yes > no ? yes : no);

@@ -88,6 +88,8 @@ struct lower_context {
 	struct lookup *lookups; /* of this filter */
 	struct limit *limits;   /* of all filters, LIMITS_MAX */
 	uint32_t *n_limits;
+	struct ban *bans; /* the same: BANS_MAX */
+	uint32_t *n_bans;
 	struct diag *diag;
 };
 /* Has the rule a statement that later conditions or rules do not undo? Then it must run in file order. */
@@ -95,9 +97,10 @@ bool lower_is_eager(const struct rule *rule);
 bool lower_has_limit(const struct rule *rule);
 /* How many of the rule's items stand before its first statement. */
 size_t lower_conditions(const struct rule *rule);
-/* Fills flags and `more` of the rule's nodes. settled: per item, the comparison says it all. limits: per item. */
+/* Fills flags and `more` of the rule's nodes. settled: per item, the comparison says it all. states: per item, the number
+ * of its limit or ban. */
 void lower_rule(struct lower_context *context, size_t rule_number, const struct meaning *meanings, const bool *settled,
-		const uint32_t *limits, uint8_t *ret_flags, uint32_t *ret_more);
+		const uint32_t *states, uint8_t *ret_flags, uint32_t *ret_more);
 enum verdict lower_verdict_of(enum policy_verdict verdict);
 int lower_lookup_bit(struct lower_context *context, const struct condition *condition);
 
@@ -179,6 +182,8 @@ void cover_warn(const struct cover_input *input, struct diag *diag);
 /* limits.c: one limit of a rule, the ordinal-th of it. Not 0: there are too many. */
 int limit_add(struct lower_context *context, const struct limit_rate *rate, uint64_t handle, uint32_t ordinal,
 	      uint32_t *ret);
+/* One ban; equal ones are one. Not 0: there are too many. */
+int ban_add(struct lower_context *context, const struct ban_statement *statement, uint32_t *ret);
 /* What the programs must have for the policy, and how the flow table is to work. */
 void state_settings(struct image *image, const struct policy *policy, uint32_t n_limits);
 

@@ -117,7 +117,8 @@ unsigned int set_maps_used(const struct set *set)
 		return 1u << SET_TUPLE;
 	switch (set->type[0]) {
 	case TYPE_ADDR:
-		return 1u << SET_WORD | 1u << SET_WORD_LPM | 1u << SET_QUAD | 1u << SET_QUAD_LPM;
+		return 1u << SET_WORD | 1u << SET_WORD_LPM | 1u << SET_QUAD | 1u << SET_QUAD_LPM |
+		       (set_takes_bans(set) ? 1u << SET_RING : 0);
 	case TYPE_MAC:
 		return 1u << SET_QUAD | 1u << SET_QUAD_LPM;
 	default:

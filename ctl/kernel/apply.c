@@ -287,7 +287,16 @@ static int make_room(struct stage *s)
 	return rename(from, to) ? diag_errno(s->diag, errno, "cannot rename '%s'", from) : 0;
 }
 
-/* Puts new sets that are in kernel maps into their slots. */
+/* Of a set that stays: packets will write to it, and did not so far. */
+static bool newly_banned(const struct stage *s, const struct set *set)
+{
+	size_t number;
+	const struct set *before = running_set(root_running(s->root), set->name, &number);
+
+	return set->banned && !(before && before->banned);
+}
+
+/* Puts new sets that are in kernel maps into their slots, and rings where old ones need one now. */
 static int load_kernel_sets(struct stage *s)
 {
 	const struct policy *policy = s->policy;
@@ -300,6 +309,13 @@ static int load_kernel_sets(struct stage *s)
 		if (!s->new_set[i] || set_in_pool(&policy->sets[i]))
 			continue;
 		r = inner_create(&inner[n], &policy->sets[i], &s->elements[i], s->diag);
+		if (r == 0)
+			slots[n++] = s->slots[i];
+	}
+	for (size_t i = 0; i < policy->n_sets && r == 0; i++) {
+		if (s->new_set[i] || !newly_banned(s, &policy->sets[i]))
+			continue;
+		r = inner_create_ring(&inner[n], &policy->sets[i], s->diag);
 		if (r == 0)
 			slots[n++] = s->slots[i];
 	}

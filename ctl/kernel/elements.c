@@ -163,6 +163,9 @@ static int prepare_slot(struct weir_root *root, const struct set *set, uint16_t 
 	for (size_t i = 0; i < LOOKUPS_MAX; i++)
 		if (head->lookup[i].slot == old)
 			head->lookup[i].slot = slot;
+	for (size_t i = 0; i < BANS_MAX; i++)
+		if (head->ban[i].lines && head->ban[i].slot == old)
+			head->ban[i].slot = slot;
 	memcpy(memory->manifest + to * memory->capacity.n_manifest, manifest, strlen(manifest) + 1);
 	free(manifest);
 	return 0;

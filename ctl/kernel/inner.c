@@ -12,8 +12,9 @@
 /* Room for elements that `weir set add` brings later, where the file states no size. */
 #define ROOM_MIN 4096
 
-const char *const set_map_names[SET_MAP_MAX] = { "set_word", "set_word_lpm", "set_quad", "set_quad_lpm", "set_tuple" };
-const struct inner inner_none = { { -1, -1, -1, -1, -1 } };
+const char *const set_map_names[SET_OUTER_MAX] = { "set_word",     "set_word_lpm", "set_quad",
+						   "set_quad_lpm", "set_tuple",    "set_ring" };
+const struct inner inner_none = { { -1, -1, -1, -1, -1, -1 } };
 
 static const struct {
 	enum bpf_map_type type;
@@ -38,7 +39,7 @@ static const void *to_kernel(enum set_map map, const void *key, char buffer[KEY_
 
 void inner_close(struct inner *inner)
 {
-	for (int map = 0; map < SET_MAP_MAX; map++) {
+	for (int map = 0; map < SET_OUTER_MAX; map++) {
 		if (inner->fd[map] >= 0)
 			close(inner->fd[map]);
 		inner->fd[map] = -1;
@@ -112,6 +113,20 @@ static int fill(int fd, enum set_map map, const struct set_image *image)
 	return r;
 }
 
+/* Line 0 and one for each element that packets may put there. */
+int inner_create_ring(struct inner *ret, const struct set *set, struct diag *diag)
+{
+	DECLARE_LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_INNER_MAP);
+	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, set_map_names[SET_RING], sizeof(uint32_t), sizeof(struct ban_line),
+				set->size + 1, &opts);
+
+	if (fd < 0)
+		return diag_errno(diag, errno, "cannot make room for %u bans in set '%s'", set->size, set->name);
+	*ret = inner_none;
+	ret->fd[SET_RING] = fd;
+	return 0;
+}
+
 int inner_create(struct inner *ret, const struct set *set, const struct set_image *image, struct diag *diag)
 {
 	struct inner inner = inner_none;
@@ -134,6 +149,16 @@ int inner_create(struct inner *ret, const struct set *set, const struct set_imag
 			return diag_errno(diag, -r, "cannot load %zu elements into set '%s'", n, set->name);
 		}
 	}
+	if (set->banned) {
+		struct inner ring;
+		int r = inner_create_ring(&ring, set, diag);
+
+		if (r) {
+			inner_close(&inner);
+			return r;
+		}
+		inner.fd[SET_RING] = ring.fd[SET_RING];
+	}
 	*ret = inner;
 	return 0;
 }
@@ -142,13 +167,13 @@ int inner_create(struct inner *ret, const struct set *set, const struct set_imag
  * Every change of a map of maps makes the kernel wait for packets (before 6.7 even every look from user space):
  * one call for all slots of a kind, and no scan.
  */
-int inner_publish(const int outer[SET_MAP_MAX], const uint16_t *slots, const struct inner *inner, size_t n,
+int inner_publish(const int outer[SET_OUTER_MAX], const uint16_t *slots, const struct inner *inner, size_t n,
 		  struct diag *diag)
 {
 	DECLARE_LIBBPF_OPTS(bpf_map_batch_opts, opts, .elem_flags = BPF_ANY);
 	uint32_t keys[SET_SLOTS], values[SET_SLOTS];
 
-	for (int map = 0; map < SET_MAP_MAX; map++) {
+	for (int map = 0; map < SET_OUTER_MAX; map++) {
 		uint32_t count = 0, all;
 		int r = 0;
 
@@ -170,9 +195,9 @@ int inner_publish(const int outer[SET_MAP_MAX], const uint16_t *slots, const str
 	return 0;
 }
 
-int inner_forget(const int outer[SET_MAP_MAX], const struct slot *slots, size_t n, struct diag *diag)
+int inner_forget(const int outer[SET_OUTER_MAX], const struct slot *slots, size_t n, struct diag *diag)
 {
-	for (int map = 0; map < SET_MAP_MAX; map++) {
+	for (int map = 0; map < SET_OUTER_MAX; map++) {
 		for (size_t i = 0; i < n; i++) {
 			uint32_t slot = slots[i].number;
 			int r = slots[i].maps & 1u << map ? bpf_map_delete_elem(outer[map], &slot) : 0;
@@ -184,12 +209,13 @@ int inner_forget(const int outer[SET_MAP_MAX], const struct slot *slots, size_t 
 	return 0;
 }
 
-int inner_open(struct inner *ret, const struct set *set, const int outer[SET_MAP_MAX], uint16_t slot, struct diag *diag)
+int inner_open(struct inner *ret, const struct set *set, const int outer[SET_OUTER_MAX], uint16_t slot,
+	       struct diag *diag)
 {
 	struct inner inner = inner_none;
 	unsigned int used = set_maps_used(set);
 
-	for (int map = 0; map < SET_MAP_MAX; map++) {
+	for (int map = 0; map < SET_OUTER_MAX; map++) {
 		uint32_t key = slot, id;
 
 		if (!(used & 1u << map) || bpf_map_lookup_elem(outer[map], &key, &id))

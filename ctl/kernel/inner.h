@@ -4,9 +4,9 @@
 
 #include "kernel.h"
 
-/* The five maps of one set; -1 where the element type needs none. */
+/* The maps of one set, its ring behind them; -1 where it needs none. */
 struct inner {
-	int fd[SET_MAP_MAX];
+	int fd[SET_OUTER_MAX];
 };
 extern const struct inner inner_none;
 
@@ -16,18 +16,20 @@ struct slot {
 	uint8_t maps;
 };
 
-extern const char *const set_map_names[SET_MAP_MAX];
+extern const char *const set_map_names[SET_OUTER_MAX];
 
 /* Makes the maps that the set's type uses, with room for `image` and for what may be added later, and fills them. */
 int inner_create(struct inner *ret, const struct set *set, const struct set_image *image, struct diag *diag);
+/* The ring alone, for a set that packets begin to write to. */
+int inner_create_ring(struct inner *ret, const struct set *set, struct diag *diag);
 void inner_close(struct inner *inner);
 /* Puts n sets into the outer maps at their slots. */
-int inner_publish(const int outer[SET_MAP_MAX], const uint16_t *slots, const struct inner *inner, size_t n,
+int inner_publish(const int outer[SET_OUTER_MAX], const uint16_t *slots, const struct inner *inner, size_t n,
 		  struct diag *diag);
 /* Empties slots, waits until no packet reads them. */
-int inner_forget(const int outer[SET_MAP_MAX], const struct slot *slots, size_t n, struct diag *diag);
+int inner_forget(const int outer[SET_OUTER_MAX], const struct slot *slots, size_t n, struct diag *diag);
 /* The maps of a set at a slot. */
-int inner_open(struct inner *ret, const struct set *set, const int outer[SET_MAP_MAX], uint16_t slot,
+int inner_open(struct inner *ret, const struct set *set, const int outer[SET_OUTER_MAX], uint16_t slot,
 	       struct diag *diag);
 
 /*

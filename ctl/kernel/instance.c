@@ -24,14 +24,14 @@ static void instance_none(struct instance *instance)
 	memset(instance, 0, sizeof(*instance));
 	instance->control = instance->tables = instance->manifest = instance->counters = instance->counter_base = -1;
 	instance->lines = instance->flows = instance->buckets = instance->datagrams = instance->events = -1;
-	for (int i = 0; i < SET_MAP_MAX; i++)
+	for (int i = 0; i < SET_OUTER_MAX; i++)
 		instance->set[i] = -1;
 	for (int i = 0; i < HOOK_MAX; i++)
 		instance->program[i] = -1;
 }
 
 /* The descriptors of an instance under the names they are pinned by. */
-#define FILES (10 + SET_MAP_MAX + HOOK_MAX)
+#define FILES (10 + SET_OUTER_MAX + HOOK_MAX)
 struct file {
 	const char *name;
 	int *fd;
@@ -51,7 +51,7 @@ static void instance_files(struct instance *instance, struct file files[FILES])
 	files[n++] = (struct file){ "buckets", &instance->buckets };
 	files[n++] = (struct file){ "datagrams", &instance->datagrams };
 	files[n++] = (struct file){ "events", &instance->events };
-	for (int i = 0; i < SET_MAP_MAX; i++)
+	for (int i = 0; i < SET_OUTER_MAX; i++)
 		files[n++] = (struct file){ set_map_names[i], &instance->set[i] };
 	for (int i = 0; i < HOOK_MAX; i++)
 		files[n++] = (struct file){ program_names[i], &instance->program[i] };
@@ -176,6 +176,7 @@ int instance_create(struct instance **ret, const char *root, unsigned int number
 	instance->set[SET_QUAD] = duplicate(bpf_map__fd(bpf->maps.set_quad));
 	instance->set[SET_QUAD_LPM] = duplicate(bpf_map__fd(bpf->maps.set_quad_lpm));
 	instance->set[SET_TUPLE] = duplicate(bpf_map__fd(bpf->maps.set_tuple));
+	instance->set[SET_RING] = duplicate(bpf_map__fd(bpf->maps.set_ring));
 	instance->program[HOOK_XDP] = duplicate(bpf_program__fd(load_xdp(bpf, capacity->features)));
 	instance->program[HOOK_TC_INGRESS] = duplicate(bpf_program__fd(bpf->progs.weir_tc_ingress));
 	instance->program[HOOK_TC_EGRESS] = duplicate(bpf_program__fd(bpf->progs.weir_tc_egress));

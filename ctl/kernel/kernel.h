@@ -27,6 +27,7 @@ struct runner_frame {
 	uint32_t mark;
 	int64_t skuid;   /* -1: no socket */
 	uint64_t now_ns; /* CLOCK_MONOTONIC, as the programs shall believe; 0: some fixed time */
+	bool bans;       /* rules ban into the runner's own sets; else they change nothing */
 	bool has_ct;     /* the packet is said to have state ct; else the flow table is asked */
 	enum ct_state ct;
 };

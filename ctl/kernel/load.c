@@ -15,7 +15,7 @@
 #include "weir.skel.h"
 
 const struct shared_maps shared_none = {
-	.set = { -1, -1, -1, -1, -1 },
+	.set = { -1, -1, -1, -1, -1, -1 },
 	.events = -1,
 	.lines = -1,
 	.flows = -1,
@@ -175,6 +175,7 @@ int load_open(struct weir_bpf **ret, const struct capacity *c, unsigned int flag
 	    reuse(bpf->maps.set_quad, shared->set[SET_QUAD]) ?:
 	    reuse(bpf->maps.set_quad_lpm, shared->set[SET_QUAD_LPM]) ?:
 	    reuse(bpf->maps.set_tuple, shared->set[SET_TUPLE]) ?:
+	    reuse(bpf->maps.set_ring, shared->set[SET_RING]) ?:
 	    reuse(bpf->maps.events, shared->events) ?:
 	    reuse(bpf->maps.lines, shared->lines) ?:
 	    reuse(bpf->maps.flows, shared->flows) ?:

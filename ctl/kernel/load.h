@@ -39,7 +39,7 @@ enum load_flags {
 
 /* Maps of a running instance that a new object shares; -1: make new ones. */
 struct shared_maps {
-	int set[SET_MAP_MAX];
+	int set[SET_OUTER_MAX];
 	int events;
 	int lines;
 	int flows, buckets, datagrams;

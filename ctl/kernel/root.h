@@ -9,7 +9,7 @@ struct instance {
 	unsigned int number;
 	struct memory memory;
 	int control, tables, manifest, counters, counter_base, lines, flows, buckets, datagrams, events;
-	int set[SET_MAP_MAX];
+	int set[SET_OUTER_MAX];
 	int program[HOOK_MAX];
 };
 

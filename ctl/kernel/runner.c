@@ -27,9 +27,10 @@ struct runner {
 	struct weir_bpf *bpf;
 	struct memory memory;
 	struct capacity capacity;
-	int outer[SET_MAP_MAX];
+	int outer[SET_OUTER_MAX];
 	bool own_sets;                    /* false: those of a running instance */
 	struct set_head heads[SET_SLOTS]; /* where the tables of own sets are */
+	uint64_t boot_ns;                 /* CLOCK_BOOTTIME when the sets were filled */
 	uint32_t counted;                 /* counters that any policy so far may have used */
 	int program[HOOK_MAX];
 	uint32_t *rule_of; /* per node: the rule that it compares */
@@ -77,6 +78,7 @@ static int runner_make(struct runner *runner, const struct capacity *capacity, c
 	runner->outer[SET_QUAD] = bpf_map__fd(bpf->maps.set_quad);
 	runner->outer[SET_QUAD_LPM] = bpf_map__fd(bpf->maps.set_quad_lpm);
 	runner->outer[SET_TUPLE] = bpf_map__fd(bpf->maps.set_tuple);
+	runner->outer[SET_RING] = bpf_map__fd(bpf->maps.set_ring);
 	runner->program[HOOK_XDP] = bpf_program__fd(load_xdp(bpf, capacity->features));
 	runner->program[HOOK_TC_INGRESS] = bpf_program__fd(bpf->progs.weir_tc_ingress);
 	runner->program[HOOK_TC_EGRESS] = bpf_program__fd(bpf->progs.weir_tc_egress);
@@ -202,6 +204,14 @@ static int load_kernel_sets(struct runner *runner, const struct policy *policy, 
 	return r;
 }
 
+static uint64_t clock_boottime(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return t.tv_sec * UINT64_C(1000000000) + t.tv_nsec;
+}
+
 static int runner_load_sets(struct runner *runner, const struct policy *policy, const struct device_env *devices,
 			    struct diag *diag)
 {
@@ -219,6 +229,7 @@ static int runner_load_sets(struct runner *runner, const struct policy *policy, 
 	}
 	if (r == 0)
 		r = load_tables(runner, policy, elements, diag);
+	runner->boot_ns = clock_boottime();
 	if (r == 0)
 		r = load_kernel_sets(runner, policy, elements, diag);
 	for (size_t i = 0; elements && i < policy->n_sets; i++)
@@ -309,6 +320,14 @@ int runner_forget(struct runner *runner)
 	return r ?: forget_datagrams(runner);
 }
 
+/* By which elements expire: those of own sets with the frames' time, which begins when they are filled. */
+static uint64_t boot_time(const struct runner *runner, uint64_t now_ns)
+{
+	if (!runner->own_sets)
+		return clock_boottime();
+	return runner->boot_ns + (now_ns > SOME_TIME ? now_ns - SOME_TIME : 0);
+}
+
 int runner_run(struct runner *runner, const struct runner_frame *frame, struct runner_result *ret)
 {
 	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .repeat = 1);
@@ -337,7 +356,9 @@ int runner_run(struct runner *runner, const struct runner_frame *frame, struct r
 				 .skuid = frame->skuid >= 0 ? frame->skuid : 0,
 				 .has_skuid = frame->skuid >= 0,
 				 .ct = frame->has_ct ? frame->ct : CT_MAX,
-				 .now_ns = frame->now_ns ? frame->now_ns : SOME_TIME };
+				 .now_ns = frame->now_ns ? frame->now_ns : SOME_TIME,
+				 .boot_ns = boot_time(runner, frame->now_ns),
+				 .bans = runner->own_sets && frame->bans };
 	r = bpf_prog_test_run_opts(runner->program[frame->hook], &opts);
 	if (r)
 		return r;

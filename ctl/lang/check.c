@@ -132,6 +132,39 @@ static void check_synproxy(struct lang *l, const struct filter *filter, const st
 	}
 }
 
+static void ban_refused(struct lang *l, const struct set_use *use, const char *why, const char *hint)
+{
+	diag_error(l->diag, use->loc, "cannot ban into set '%s': %s", use->entry->set.name, why);
+	diag_hint(l->diag, "%s", hint);
+	diag_other(l->diag, use->entry->set.loc);
+}
+
+static void check_ban(struct lang *l, struct ban_statement *ban)
+{
+	const struct set_use *use = (const void *)ban->set;
+	const struct set_entry *entry = use->entry;
+	const struct set *set = &entry->set;
+
+	if (!entry->defined) {
+		unknown_set(l, set->name, use->loc);
+		return;
+	}
+	l->policy->sets[set->number].used = true;
+	ban->set = &l->policy->sets[set->number];
+	l->policy->sets[set->number].banned = true;
+	if (!set->n_types || set_takes_bans(set))
+		return;
+	if (set->n_types > 1 || set->type[0] != TYPE_ADDR)
+		ban_refused(l, use, "it does not hold addresses", "expected a set of `type addr`");
+	else if (set->has_content)
+		ban_refused(l, use, "the file says what is in it",
+			    "leave it without elements; `weir set add` may add some");
+	else if (!set->has_timeout)
+		ban_refused(l, use, "its elements stay for ever", "state `timeout 10m` or `flags timeout` in it");
+	else
+		ban_refused(l, use, "it has no size", "state how many addresses it may hold, as in `size 100000`");
+}
+
 static void check_rule(struct lang *l, const struct filter *filter, struct rule *rule)
 {
 	for (size_t i = 0; i < rule->n_items; i++) {
@@ -141,6 +174,8 @@ static void check_rule(struct lang *l, const struct filter *filter, struct rule 
 			check_condition(l, filter, &item->condition);
 		else if (item->kind == ITEM_LIMIT)
 			check_fields(l, filter, item->limit.field, item->limit.n_fields, item->limit.loc);
+		else if (item->kind == ITEM_BAN)
+			check_ban(l, &item->ban);
 	}
 	if (rule->verdict == POLICY_SYNPROXY)
 		check_synproxy(l, filter, &rule->synproxy);

@@ -82,6 +82,16 @@ static bool parse_limit_item(struct parser *p, struct rule *rule)
 	return true;
 }
 
+static bool parse_ban_item(struct parser *p, struct rule *rule)
+{
+	struct ban_statement ban = { 0 };
+
+	if (!parse_ban(p, &ban))
+		return false;
+	item_push(p, rule, ITEM_BAN)->ban = ban;
+	return true;
+}
+
 struct rule_state {
 	struct location verdict; /* file 0: none yet */
 	struct location comment;
@@ -165,8 +175,10 @@ static bool parse_item(struct parser *p, struct rule *rule, struct rule_state *s
 		return parse_log(p, rule);
 	if (token_is(&p->tok, "limit"))
 		return parse_limit_item(p, rule);
+	if (token_is(&p->tok, "ban"))
+		return parse_ban_item(p, rule);
 	if (p->tok.kind != T_WORD)
-		return parser_expected(p, "a match, 'counter', 'log', 'limit' or a verdict");
+		return parser_expected(p, "a match, 'counter', 'log', 'limit', 'ban' or a verdict");
 	if (!parse_condition(p, &condition))
 		return false;
 	item_push(p, rule, ITEM_CONDITION)->condition = condition;
@@ -200,10 +212,10 @@ bool parse_rule(struct parser *p, struct rule *ret)
 			return false;
 	rule.loc = parser_span(p, rule.loc);
 	for (size_t i = 0; i < rule.n_items; i++)
-		acts |= p->items[i].kind == ITEM_COUNTER || p->items[i].kind == ITEM_LOG;
+		acts |= p->items[i].kind != ITEM_CONDITION && p->items[i].kind != ITEM_LIMIT;
 	if (!acts && !state.verdict.file && p->l->diag->n_errors == errors) {
 		diag_error(p->l->diag, rule.loc, "this rule does nothing");
-		diag_hint(p->l->diag, "expected accept, drop, reject, synproxy, redirect, counter or log");
+		diag_hint(p->l->diag, "expected accept, drop, reject, synproxy, redirect, counter, log or ban");
 		return true;
 	}
 	if (rule.verdict == POLICY_REJECT || rule.verdict == POLICY_SYNPROXY)

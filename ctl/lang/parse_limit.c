@@ -123,7 +123,7 @@ static unsigned int key_words(enum field field)
 	}
 }
 
-static bool parse_prefix(struct parser *p, uint8_t most, uint8_t *ret)
+bool parse_prefix_length(struct parser *p, uint8_t most, uint8_t *ret)
 {
 	char what[64];
 	uint32_t number;
@@ -151,9 +151,9 @@ static bool parse_prefixes(struct parser *p, struct limit_rate *limit, size_t at
 		limit->prefix4[at] = LIMIT_PREFIX4;
 	if (family != 4)
 		limit->prefix6[at] = LIMIT_PREFIX6;
-	if (family != 6 && parser_accept(p, T_SLASH) && !parse_prefix(p, 32, &limit->prefix4[at]))
+	if (family != 6 && parser_accept(p, T_SLASH) && !parse_prefix_length(p, 32, &limit->prefix4[at]))
 		return false;
-	return family == 4 || !parser_accept(p, T_SLASH) || parse_prefix(p, 128, &limit->prefix6[at]);
+	return family == 4 || !parser_accept(p, T_SLASH) || parse_prefix_length(p, 128, &limit->prefix6[at]);
 }
 
 static bool add_key_field(struct parser *p, struct limit_rate *limit, enum field field, struct location loc)

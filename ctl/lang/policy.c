@@ -100,6 +100,11 @@ char *policy_source_brief(const struct policy *policy, size_t number, size_t *re
 	return text;
 }
 
+bool set_takes_bans(const struct set *set)
+{
+	return set->n_types == 1 && set->type[0] == TYPE_ADDR && !set->has_content && set->has_timeout && set->size;
+}
+
 const char *policy_location_file(const struct policy *policy, struct location loc)
 {
 	unsigned int first = policy->private ? policy->private->first_file : 1;

@@ -206,6 +206,7 @@ struct set {
 	uint64_t digest;            /* of type, size and elements: equal digests, equal content */
 	unsigned int number;        /* index in policy.sets */
 	bool used;                  /* a rule names it */
+	bool banned;                /* a rule puts addresses into it */
 };
 
 /* A condition: the fields, joined, are (or are not) in a set or among the elements. */
@@ -245,6 +246,17 @@ struct limit_rate {
 #define LIMIT_PREFIX6   64
 #define LIMIT_KEY_WORDS 12 /* an address has four of them, a MAC address two, everything else one */
 
+/* `ban TIME [saddr/24/64] @SET`: the packet's source goes into the set, from the next packet on; what is not IP does not. */
+struct ban_statement {
+	struct location loc;
+	uint64_t timeout_ms;
+	uint8_t prefix4, prefix6; /* bits of the source that count */
+	const struct set *set;    /* one that set_takes_bans() */
+};
+
+#define BAN_PREFIX4 32 /* when not stated: what a limit per saddr counts by */
+#define BAN_PREFIX6 64
+
 /*
  * What a reject answers: a TCP reset, or destination unreachable with the code of the packet's family. An implied condition
  * leaves it only the packets that it is for.
@@ -272,10 +284,10 @@ struct synproxy {
 #define SYNPROXY_MSS_MOST   65535
 #define SYNPROXY_SCALE_MOST 14
 
-enum item_kind { ITEM_CONDITION, ITEM_COUNTER, ITEM_LOG, ITEM_LIMIT };
+enum item_kind { ITEM_CONDITION, ITEM_COUNTER, ITEM_LOG, ITEM_LIMIT, ITEM_BAN };
 
 /* A rule's items are worked through from left to right, as in nft: a condition that fails ends the rule,
- * a counter or a log behind it has not happened then. */
+ * a counter, a log or a ban behind it has not happened then. */
 struct item {
 	enum item_kind kind;
 	union {
@@ -287,6 +299,7 @@ struct item {
 			int prefix; /* number in policy.log_prefixes, or -1 */
 		} log;
 		struct limit_rate limit;
+		struct ban_statement ban;
 	};
 };
 
@@ -488,6 +501,8 @@ char *policy_source_brief(const struct policy *policy, size_t source, size_t *re
 
 /* Elements and addresses. */
 size_t set_size(const struct set *set);
+/* May packets put addresses into it? It must have room for a known number of them, and let them go again. */
+bool set_takes_bans(const struct set *set);
 void address_range4(const struct address_range4 *address, struct range *ret);
 void address_range6(const struct address_range6 *address, struct range *ret);
 

@@ -206,7 +206,7 @@ static void print_rule(struct strbuf *b, const struct policy *policy, const stru
 			continue;
 		if (b->length > start)
 			strbuf_char(b, ' ');
-		acts |= item->kind == ITEM_COUNTER || item->kind == ITEM_LOG;
+		acts |= item->kind != ITEM_CONDITION && item->kind != ITEM_LIMIT;
 		switch (item->kind) {
 		case ITEM_CONDITION:
 			print_condition(b, policy, &item->condition);
@@ -227,6 +227,9 @@ static void print_rule(struct strbuf *b, const struct policy *policy, const stru
 			break;
 		case ITEM_LIMIT:
 			print_limit(b, &item->limit);
+			break;
+		case ITEM_BAN:
+			print_ban(b, &item->ban);
 			break;
 		}
 	}

@@ -11,6 +11,7 @@ void print_number(struct strbuf *b, enum value_type type, uint32_t number, bool 
 void print_quoted(struct strbuf *b, const char *text);
 void print_tcp_flags(struct strbuf *b, uint32_t flags, const char *between);
 void print_limit(struct strbuf *b, const struct limit_rate *limit);
+void print_ban(struct strbuf *b, const struct ban_statement *ban);
 void print_reject(struct strbuf *b, const struct reject *reject);       /* what stands behind the word */
 void print_synproxy(struct strbuf *b, const struct synproxy *synproxy); /* the same */
 void print_flows(struct strbuf *b, const struct flows *flows);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Canonical text of limits, rejects and the `flows` block: what differs from the defaults is written. */
+/* Canonical text of limits, bans, rejects and the `flows` block: what differs from the defaults is written. */
 #include "print.h"
 
 #include <string.h>
@@ -56,6 +56,19 @@ void print_limit(struct strbuf *b, const struct limit_rate *limit)
 	print_key(b, limit);
 	if (limit->full_under)
 		strbuf_str(b, " full under");
+}
+
+void print_ban(struct strbuf *b, const struct ban_statement *ban)
+{
+	char time[DURATION_MOST];
+
+	duration_print(ban->timeout_ms, time);
+	strbuf_format(b, "ban %s ", time);
+	if (ban->prefix6 != BAN_PREFIX6)
+		strbuf_format(b, "saddr/%u/%u ", ban->prefix4, ban->prefix6);
+	else if (ban->prefix4 != BAN_PREFIX4)
+		strbuf_format(b, "saddr/%u ", ban->prefix4);
+	strbuf_format(b, "@%s", ban->set->name);
 }
 
 void print_reject(struct strbuf *b, const struct reject *reject)

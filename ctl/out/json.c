@@ -16,6 +16,9 @@ struct json_out {
 	json_t *open[DEPTH_MAX]; /* open[0] is the document, the others what is open in it; a reference each */
 	unsigned int depth;      /* index of the innermost open one */
 	json_t *problems;
+	bool in_long;  /* open[1] is a long array: it holds only what was not printed yet */
+	size_t n_long; /* elements printed */
+	bool begun;    /* a long array has opened the document */
 };
 
 static struct json_out *json_out(struct out *out)
@@ -58,6 +61,14 @@ static void add(struct json_out *json, const char *key, json_t *value)
 	}
 }
 
+/* Takes the reference to part. */
+static void push(struct json_out *json, json_t *part)
+{
+	if (json->depth + 1 == DEPTH_MAX)
+		abort();
+	json->open[++json->depth] = part;
+}
+
 static void json_open(struct out *out, const char *key, bool array)
 {
 	struct json_out *json = json_out(out);
@@ -65,17 +76,65 @@ static void json_open(struct out *out, const char *key, bool array)
 
 	json_incref(part);
 	add(json, key, part);
-	if (json->depth + 1 == DEPTH_MAX)
-		abort();
-	json->open[++json->depth] = part;
+	push(json, part);
+}
+
+static void print_value(struct json_out *json, const json_t *value)
+{
+	if (!json->out.failed &&
+	    json_dumpf(value, stdout, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15))) /* 0.1 stays 0.1 */
+		out_fail(&json->out);
+}
+
+static void print_char(struct json_out *json, char c)
+{
+	if (!json->out.failed && putchar(c) == EOF)
+		out_fail(&json->out);
+}
+
+static void json_open_long(struct out *out, const char *key)
+{
+	struct json_out *json = json_out(out);
+	json_t *name = json_string(key);
+
+	print_char(json, '{');
+	print_value(json, name);
+	print_char(json, ':');
+	print_char(json, '[');
+	json_decref(name);
+	push(json, json_array());
+	json->in_long = json->begun = true;
+}
+
+/* What the long array has got since. */
+static void print_long(struct json_out *json)
+{
+	json_t *element;
+	size_t i;
+
+	json_array_foreach(json->open[1], i, element)
+	{
+		if (json->n_long++)
+			print_char(json, ',');
+		print_value(json, element);
+	}
+	json_array_clear(json->open[1]);
 }
 
 static void json_close(struct out *out)
 {
 	struct json_out *json = json_out(out);
 
-	if (json->depth)
-		json_decref(json->open[json->depth--]);
+	if (!json->depth)
+		return;
+	json_decref(json->open[json->depth--]);
+	if (!json->in_long)
+		return;
+	if (json->depth == 1)
+		print_long(json);
+	else if (json->depth == 0)
+		print_char(json, ']');
+	json->in_long = json->depth;
 }
 
 static void json_value(struct out *out, const char *key, const struct out_value *value)
@@ -100,14 +159,25 @@ static void json_value(struct out *out, const char *key, const struct out_value 
 		break;
 	}
 	add(json_out(out), key, json);
+	if (json_out(out)->in_long && json_out(out)->depth == 1)
+		print_long(json_out(out));
 }
 
 static void dump(struct json_out *json, const json_t *document)
 {
-	/* 15 digits: 0.1 stays 0.1. */
-	if (!json->out.failed &&
-	    (json_dumpf(document, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15)) || putchar('\n') == EOF))
+	print_value(json, document);
+	print_char(json, '\n');
+}
+
+/* All of the document but what opens it. */
+static void dump_rest(struct json_out *json, const json_t *document)
+{
+	char *text = json_dumps(document, JSON_COMPACT | JSON_REAL_PRECISION(15));
+
+	print_char(json, ',');
+	if (!text || (!json->out.failed && puts(text + 1) == EOF))
 		out_fail(&json->out);
+	free(text);
 }
 
 static void json_record(struct out *out)
@@ -190,7 +260,10 @@ static void json_finish(struct out *out, int code)
 		if (!out->lines)
 			json_object_update(document, json->open[0]);
 		json_object_set(document, "problems", json->problems);
-		dump(json, document);
+		if (json->begun)
+			dump_rest(json, document);
+		else
+			dump(json, document);
 		json_decref(document);
 	}
 	json_decref(json->open[0]);
@@ -199,6 +272,7 @@ static void json_finish(struct out *out, int code)
 
 static const struct out_writer json_writer = {
 	.open = json_open,
+	.open_long = json_open_long,
 	.close = json_close,
 	.value = json_value,
 	.record = json_record,

@@ -89,6 +89,12 @@ void out_array(struct out *out, const char *key)
 		out->writer->open(out, key, true);
 }
 
+void out_array_long(struct out *out, const char *key)
+{
+	if (out->writer->open_long)
+		out->writer->open_long(out, key);
+}
+
 void out_end(struct out *out)
 {
 	if (out->writer->close)

@@ -40,6 +40,8 @@ void out_text(struct out *out, const char *format, ...) __attribute__((format(pr
 /* For scripts: members of the innermost open object or array (then key is NULL). */
 void out_object(struct out *out, const char *key);
 void out_array(struct out *out, const char *key);
+/* An array that may be long, of the document itself: each element is printed as it ends, in front of all else. At most one. */
+void out_array_long(struct out *out, const char *key);
 void out_end(struct out *out);
 void out_string(struct out *out, const char *key, const char *value); /* NULL: null */
 void out_format(struct out *out, const char *key, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -30,6 +30,7 @@ struct out {
 struct out_writer {
 	void (*text)(struct out *out, const char *format, va_list args);
 	void (*open)(struct out *out, const char *key, bool array);
+	void (*open_long)(struct out *out, const char *key);
 	void (*close)(struct out *out);
 	void (*value)(struct out *out, const char *key, const struct out_value *value);
 	void (*record)(struct out *out);

@@ -4,7 +4,7 @@
  *
  * Five guards judge. `open` lets all pass but tcp/22. `closed` lets nothing pass but tcp/80. `strict` is `open` with
  * fragments refused, `lenient` is `open` with malformed frames let through, and so does
- * `track`, whose fragments follow their first one; each row is the first packet of all (t-fragments has more).
+ * `track`, whose fragments follow their first one; each row is the first packet of all (t-datagrams has more).
  */
 #pragma once
 

@@ -190,6 +190,30 @@ static void check_completion(const json_t *commands)
 	free(text);
 }
 
+/* What bash offers for the last of these words. */
+static void check_completed(const char *words, const char *want)
+{
+	char *text;
+
+	weir(&text,
+	     "completion bash | bash -c '. /dev/stdin; COMP_WORDS=(%s); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _weir; "
+	     "echo \" ${COMPREPLY[*]} \"' #",
+	     words);
+	check(strstr(text, want), "%s TAB: %s (wanted: %s)", words, text, want);
+	free(text);
+}
+
+static void check_completions(void)
+{
+	check_completed("weir fl", " flow ");
+	check_completed("weir flow \"\"", " list del ");
+	check_completed("weir flow list \"\"", " proto src dst sport dport state family ");
+	check_completed("weir flow del proto tcp st", " state ");
+	check_completed("weir show f", " flows ");
+	check_completed("weir show \"\"", " reasons flows ");
+	check_completed("weir set l", " load list ");
+}
+
 /* ---- wrong command lines ---- */
 
 static void check_usage(void)
@@ -267,6 +291,7 @@ int main(void)
 	check_commands(commands);
 	check_help(commands);
 	check_completion(commands);
+	check_completions();
 	check_reasons();
 	check_usage();
 	json_decref(document);

@@ -15,15 +15,15 @@
 #include "check.h"
 #include "loaded.h"
 
-#define CLIENTS     40000  /* connected before; the table is made for 65,536 */
-#define NEWCOMERS   200    /* connect while the attack goes on */
-#define ROUND_TRIP  10000  /* packets of the attack between two of a newcomer's: 10 ms at a million a second */
-#define ATTACKERS   1000000
-#define PACKET_NS   1000
-#define FLAGS_SYN   0x02
-#define FLAGS_ACK   0x10
-#define CLIENT_ISN  1000u
-#define SERVER_ISN  5000u
+#define CLIENTS    40000 /* connected before; the table is made for 65,536 */
+#define NEWCOMERS  200   /* connect while the attack goes on */
+#define ROUND_TRIP 10000 /* packets of the attack between two of a newcomer's: 10 ms at a million a second */
+#define ATTACKERS  1000000
+#define PACKET_NS  1000
+#define FLAGS_SYN  0x02
+#define FLAGS_ACK  0x10
+#define CLIENT_ISN 1000u
+#define SERVER_ISN 5000u
 
 static const char rules[] = "filter in {\n"
 			    "	hook ingress\n"
@@ -44,8 +44,8 @@ static const char limits[] = "filter in {\n"
 			     "	udp dport 54 limit rate over 1/second burst 10 packets per saddr full over drop\n"
 			     "}\n";
 
-#define POLITE       100 /* sources that keep to the limit: one packet in two seconds each */
-#define RUDE         10  /* sources that do not: a hundred a second */
+#define POLITE        100 /* sources that keep to the limit: one packet in two seconds each */
+#define RUDE          10  /* sources that do not: a hundred a second */
 #define LIMIT_SECONDS 20
 
 static struct loaded loaded;
@@ -65,7 +65,11 @@ static void address_of(uint8_t ret[4], uint32_t net, uint32_t n)
 
 static bool accepted(const struct frame_spec *spec, enum policy_hook hook)
 {
-	struct meeting meeting = { .hook = hook, .iif = hook == POLICY_TC_EGRESS ? MODEL_NONE : 0, .skuid = -1, .now_ns = now_ns, .ct = MODEL_NONE };
+	struct meeting meeting = { .hook = hook,
+				   .iif = hook == POLICY_TC_EGRESS ? MODEL_NONE : 0,
+				   .skuid = -1,
+				   .now_ns = now_ns,
+				   .ct = MODEL_NONE };
 	static struct frame frame;
 	struct model_result result;
 
@@ -82,7 +86,14 @@ static bool from_client(uint32_t n, uint8_t flags, uint32_t seq, uint32_t ack, u
 	uint8_t client[4];
 
 	address_of(client, 0xac100000, n);
-	return accepted(&(struct frame_spec){ .saddr = client, .daddr = server, .sport = 1024 + n % 60000, .dport = 80, .flags = flags, .seq = seq, .ack = ack, .payload = payload },
+	return accepted(&(struct frame_spec){ .saddr = client,
+					      .daddr = server,
+					      .sport = 1024 + n % 60000,
+					      .dport = 80,
+					      .flags = flags,
+					      .seq = seq,
+					      .ack = ack,
+					      .payload = payload },
 			POLICY_XDP);
 }
 
@@ -91,7 +102,13 @@ static bool from_server(uint32_t n, uint8_t flags, uint32_t seq, uint32_t ack)
 	uint8_t client[4];
 
 	address_of(client, 0xac100000, n);
-	return accepted(&(struct frame_spec){ .saddr = server, .daddr = client, .sport = 80, .dport = 1024 + n % 60000, .flags = flags, .seq = seq, .ack = ack },
+	return accepted(&(struct frame_spec){ .saddr = server,
+					      .daddr = client,
+					      .sport = 80,
+					      .dport = 1024 + n % 60000,
+					      .flags = flags,
+					      .seq = seq,
+					      .ack = ack },
 			POLICY_TC_EGRESS);
 }
 
@@ -102,13 +119,19 @@ static void attack(uint32_t n)
 	bool udp = n % 3 == 0;
 
 	address_of(attacker, 0x0a000000, n & 0xffffff);
-	accepted(&(struct frame_spec){ .saddr = attacker, .daddr = server, .proto = udp ? 17 : 6, .sport = 1024 + n % 64000, .dport = udp ? 53 : 80, .seq = n },
+	accepted(&(struct frame_spec){ .saddr = attacker,
+				       .daddr = server,
+				       .proto = udp ? 17 : 6,
+				       .sport = 1024 + n % 64000,
+				       .dport = udp ? 53 : 80,
+				       .seq = n },
 		 POLICY_XDP);
 }
 
 static bool connects(uint32_t n)
 {
-	return from_client(n, FLAGS_SYN, CLIENT_ISN, 0, 0) && from_server(n, FLAGS_SYN | FLAGS_ACK, SERVER_ISN, CLIENT_ISN + 1) &&
+	return from_client(n, FLAGS_SYN, CLIENT_ISN, 0, 0) &&
+	       from_server(n, FLAGS_SYN | FLAGS_ACK, SERVER_ISN, CLIENT_ISN + 1) &&
 	       from_client(n, FLAGS_ACK, CLIENT_ISN + 1, SERVER_ISN + 1, 0);
 }
 
@@ -180,7 +203,8 @@ static void flood_limits(uint32_t attackers)
 		return;
 	for (uint16_t port = 53; port <= 54; port++) {
 		n = polite_among(attackers, port, &rude);
-		printf("full %s: %u packets of %u polite sources dropped among %u others; %u of rude ones pass, %.0f by their limits\n",
+		printf("full %s: %u packets of %u polite sources dropped among %u others; %u of rude ones pass, %.0f "
+		       "by their limits\n",
 		       port == 53 ? "under" : "over", n, POLITE, attackers, rude, allowed);
 		check(port == 54 || n == 0, "%u packets of polite sources are dropped", n);
 		check(port == 54 || rude <= allowed * 1.02, "%u packets of rude sources pass, %.0f may", rude, allowed);

@@ -22,11 +22,7 @@ static const struct guard {
 	size_t n_rows;
 } guards[] = {
 #define GUARD(name) { #name, rows_##name, sizeof(rows_##name) / sizeof(*rows_##name) }
-	GUARD(open),
-	GUARD(closed),
-	GUARD(strict),
-	GUARD(lenient),
-	GUARD(track),
+	GUARD(open), GUARD(closed), GUARD(strict), GUARD(lenient), GUARD(track),
 #undef GUARD
 };
 

@@ -75,6 +75,33 @@ static int nested(struct out *out)
 	return 0;
 }
 
+static int long_array(struct out *out)
+{
+	out_bool(out, "behind", true);
+	out_array_long(out, "flows");
+	for (unsigned int i = 0; i < 2; i++) {
+		out_object(out, NULL);
+		out_integer(out, "n", i);
+		out_array(out, "of");
+		out_integer(out, NULL, i);
+		out_end(out);
+		out_end(out);
+	}
+	out_string(out, NULL, "alone");
+	out_end(out);
+	out_array(out, "short");
+	out_integer(out, NULL, 1);
+	out_end(out);
+	return 0;
+}
+
+static int unfinished_long(struct out *out)
+{
+	out_array_long(out, "flows");
+	out_object(out, NULL);
+	return 1;
+}
+
 static int unfinished(struct out *out)
 {
 	out_object(out, "a");
@@ -148,6 +175,12 @@ int main(void)
 	     "{\"rules\":1,\"ms\":0.1,\"none\":null,\"also\":null}],\"name\":\"x-7\",\"problems\":[]}\n");
 	play("json: what a failure left open is closed", unfinished, true, 1,
 	     "{\"ok\":false,\"a\":{\"b\":[]},\"problems\":[]}\n");
+	play("text: long arrays are not for people either", long_array, false, 0, "");
+	play("json: a long array stands in front", long_array, true, 0,
+	     "{\"flows\":[{\"n\":0,\"of\":[0]},{\"n\":1,\"of\":[1]},\"alone\"],\"ok\":true,\"behind\":true,"
+	     "\"short\":[1],\"problems\":[]}\n");
+	play("json: also one that a failure cut off", unfinished_long, true, 1,
+	     "{\"flows\":[{}],\"ok\":false,\"problems\":[]}\n");
 	play("json: bytes that are no UTF-8", bytes, true, 0,
 	     "{\"ok\":true,\"a\":\"t\xc3\xa4g \\u001B\\\"\\\\\",\"b\":\"\xef\xbf\xbd\xef\xbf\xbd\",\"problems\":[]}\n");
 	play("json: the largest number", large, true, 0, "{\"ok\":true,\"n\":9223372036854775807,\"problems\":[]}\n");

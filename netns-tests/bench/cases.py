@@ -10,8 +10,8 @@ import os
 from typing import Callable, NamedTuple, Optional
 
 import classbench
-from flows import SYN, TCP, UDP, Flows, generator, syn
-from ruleset import Rule, Ruleset, text4, text6
+from flows import ACK, SYN, TCP, UDP, Flows, generator, syn
+from ruleset import Limit, Rule, Ruleset, text4, text6
 
 HOT = 1024
 COLD = 65536       # more packets than a second-level cache holds of anything
@@ -25,6 +25,8 @@ class Case(NamedTuple):
     build: Callable      # () -> (Ruleset, Flows)
     plot: Optional[tuple] = None  # (curve, x)
     needs: Optional[str] = None   # a file of WEIR_DATA
+    accepted: bool = False        # the packets are accepted: only weir alone can say what that costs
+    without: tuple = ()           # tables of the kernel that cannot do it
 
     @property
     def missing(self):
@@ -211,6 +213,56 @@ def whole(rules, addresses):
     return build
 
 
+# ---- state ----
+
+
+NETS = 10 << 24, 172 << 24 | 16 << 16  # of origins, of the other ends
+
+
+def ends(rng, count):
+    """Distinct pairs of two hosts and their ports."""
+    return [(NETS[0] | host, NETS[1] | rng.getrandbits(20), rng.randrange(1024, 65536), 443)
+            for host in rng.sample(range(1, 1 << 24), count)]
+
+
+def known_flows(count, proto):
+    """All packets belong to flows that both ends have used: of TCP, those whose handshake was seen."""
+    def build():
+        rng = generator("state-%d-%d" % (count, proto))
+        begin, answer, then = (SYN, SYN | ACK, ACK) if proto == TCP else (0, 0, 0)
+        pairs = ends(rng, count)
+        packets = [(saddr, daddr, proto, sport, dport, then) for saddr, daddr, sport, dport in pairs]
+        first = [[row[:5] + (begin,) for row in packets],
+                 [(daddr, saddr, proto, dport, sport, answer) for saddr, daddr, sport, dport in pairs], list(packets)]
+        rng.shuffle(packets)  # not the order in which a table may have put them into memory
+        flows = Flows(packets)
+        # One after the other: the kernel looks up a whole batch of packets before it remembers the first of them.
+        flows.before = [Flows(rows) for rows in first]
+        return Ruleset([Rule(ct="established")], flows=max(1024, 2 * count)), flows  # all of them find room
+    return build
+
+
+def new_flows(count, size):
+    """Every packet begins a flow, in a table that is full of such: by the time one comes again it is forgotten."""
+    def build():
+        rng = generator("flood-%d" % count)
+        rows = [(saddr, daddr, TCP, sport, dport, SYN) for saddr, daddr, sport, dport in ends(rng, count)]
+        flows = Flows(rows)
+        flows.before = [flows]
+        return Ruleset([Rule(ct="new", verdict="accept")], default="drop", flows=size), flows
+    return build
+
+
+def limited(sources, limit):
+    """Sources by turns; whether within the limit or over it, the default drops them, too."""
+    def build():
+        rng = generator("limit-%d" % sources)
+        hosts = rng.sample(range(1, 1 << 24), sources)
+        flows = Flows([syn(rng, NETS[0] | rng.choice(hosts), 443, NETS[1] | 1) for _ in range(max(HOT, sources))])
+        return Ruleset([Rule(limit=limit)], default="drop"), flows
+    return build
+
+
 # ---- the list ----
 
 
@@ -262,6 +314,28 @@ def set_cases(scaled):
     yield Case("countries", "prefixes of all countries, IPv4 and IPv6", 80, countries, None, "feeds/country-ipv4.txt.gz")
 
 
+def state_cases(scaled):
+    for count, ceiling in ((1, 30), (65536, 70), (1000000, 180)):
+        n = scaled(count) if count > 1 else 1
+        name = {1: "1", 65536: "64k", 1000000: "1M"}[count]
+        yield Case("state-" + name, "ct state established, %s TCP flow%s" % (thousands(n), "s" * (n > 1)), ceiling,
+                   known_flows(n, TCP), ("TCP flows", n))
+        yield Case("state-udp-" + name, "ct state established, %s UDP flow%s" % (thousands(n), "s" * (n > 1)), ceiling,
+                   known_flows(n, UDP), ("UDP flows", n))
+    n = scaled(1000000)
+    yield Case("flood", "ct state new, %s flows by turns, table of %s" % (thousands(n), thousands(n // 16)), 400,
+               new_flows(n, n // 16), None, None, True, ("hash map", "conntrack kfunc"))  # both refuse more than they hold
+
+
+def limit_cases(scaled):
+    each, burst = 1000000, 1000000
+    yield Case("limit-1", "one limit for all packets", 60, limited(HOT, Limit(each, burst)))
+    for name, count, ceiling in (("1k", HOT, 60), ("100k", 100000, 150)):
+        n = scaled(count)
+        yield Case("limit-" + name, "a limit for each of %s sources" % thousands(n), ceiling,
+                   limited(n, Limit(each, burst, True, True)), ("sources", n))
+
+
 def all_cases(scale=1):
     """scale: sets and rules are divided by it, for a run that only has to prove that the bench works."""
     def scaled(count):
@@ -275,13 +349,14 @@ def all_cases(scale=1):
         n = scaled(count)
         found.append(Case("v6-" + count_text(count), thousands(n) + " IPv6 rules", ceiling, rules6(n), ("IPv6 rules", n)))
     found += set_cases(scaled)
+    found += [*state_cases(scaled), *limit_cases(scaled)]
     n = scaled(1000)
     found.append(Case("egress-1k", thousands(n) + " rules on egress (TC)", 60, every_rule(n, "egress")))
     return found
 
 
 QUICK = ("rules-1", "rules-10k", "spread-10k", "acl1-10k", "fw1-10k", "ipc1-10k", "ipc1-10k-hot", "v6-1k", "set-1k",
-         "set-1M", "prefix-100k", "egress-1k")
+         "set-1M", "prefix-100k", "egress-1k", "state-1", "state-64k", "state-1M", "flood", "limit-1k")
 
 
 def pick(cases, words):

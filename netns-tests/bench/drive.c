@@ -3,6 +3,7 @@
  * drive test [OPTION...] NAME=PROGRAM...    method 2: programs alone, by BPF_PROG_TEST_RUN
  * drive live [OPTION...] NAME=IFINDEX...    method 1: frames to devices, by live frames
  * drive pin DIRECTORY                       pin the bench's programs there
+ * drive table --entries N PATH              pin one of the programs of tables.bpf.c, which the path names
  * drive pcap [OPTION...]                    the frames of the flows, as a capture on stdout
  *
  *   --flows FILE     what to send (flow.h), in this order, again and again
@@ -17,6 +18,7 @@
  *   --device IFINDEX test: the device that the packets came by
  *   --tc             test: programs of TC, not of XDP
  *   --verify         test: first run all flows one by one and count the verdicts of each program under test
+ *   --once           first send all flows to each target, as they are in the file; with --rounds 0 only that
  *   --until-eof      stop after the slice in which stdin ends, at the latest after the last round
  *
  * PROGRAM: drop, parse, xdp:IFINDEX (what is attached there) or a pinned program's path.
@@ -119,7 +121,8 @@ static const struct {
 	{ .name = "--packets", .number = &o.packets },   { .name = "--pause", .number = &o.pause_us },
 	{ .name = "--cpu", .number = &o.cpu },           { .name = "--device", .number = &o.device },
 	{ .name = "--verify", .flag = &o.verify },       { .name = "--tc", .flag = &o.tc },
-	{ .name = "--until-eof", .flag = &o.until_eof },
+	{ .name = "--until-eof", .flag = &o.until_eof }, { .name = "--once", .flag = &o.once },
+	{ .name = "--entries", .number = &o.entries },
 };
 
 static void take_option(const char *name, const char *value)
@@ -180,6 +183,9 @@ static int measure(int argc, char **argv, const struct flow_file *file)
 	clock_settle_on_cpu();
 	if (o.live)
 		ksoftirqd_open();
+	for (int t = 0; t < n_targets && o.once; t++)
+		if (!targets[t].floor)
+			send_once(t, file->count);
 	for (int t = 0; t < n_targets && o.verify; t++)
 		if (!targets[t].floor)
 			verify_flows(t, file->count);
@@ -195,17 +201,21 @@ int main(int argc, char **argv)
 	const struct flow_file *file;
 	int taken;
 
-	if (strcmp(mode, "test") && strcmp(mode, "live") && strcmp(mode, "pin") && strcmp(mode, "pcap")) {
-		fprintf(stderr, "usage: drive test|live|pin|pcap [OPTION...] ...\n");
+	if (strcmp(mode, "test") && strcmp(mode, "live") && strcmp(mode, "pin") && strcmp(mode, "table") &&
+	    strcmp(mode, "pcap")) {
+		fprintf(stderr, "usage: drive test|live|pin|table|pcap [OPTION...] ...\n");
 		return 2;
 	}
 	taken = 2 + take_options(argc - 2, argv + 2);
 	argc -= taken;
 	argv += taken;
-	if (!strcmp(mode, "pin")) {
+	if (!strcmp(mode, "pin") || !strcmp(mode, "table")) {
 		if (argc != 1)
 			die("pin where?", 0);
-		programs_pin(argv[0]);
+		if (!strcmp(mode, "pin"))
+			programs_pin(argv[0]);
+		else
+			table_pin(argv[0]);
 		return 0;
 	}
 	o.live = !strcmp(mode, "live");

@@ -19,9 +19,9 @@ struct options {
 	const char *flows, *most[TARGETS_MAX];
 	size_t n_most;
 	unsigned long size, rounds, cpu, device; /* size: bytes of a frame */
-	unsigned long slice_ms, packets, pause_us;
+	unsigned long slice_ms, packets, pause_us, entries;
 	unsigned char dmac[6];
-	bool tc, live, until_eof, verify;
+	bool tc, live, until_eof, verify, once;
 };
 
 struct slice {
@@ -30,7 +30,7 @@ struct slice {
 
 struct target {
 	const char *name;
-	unsigned int ifindex; /* live */
+	unsigned int ifindex; /* live: where to; test: the device that its packets came by, or 0: o.device */
 	bool floor;           /* one of the bench's own programs */
 	unsigned long most;   /* packets of a slice, at most; 0: no limit */
 	double ns;            /* of a packet, estimated */
@@ -66,5 +66,9 @@ void target_set_program(int slot, const char *program);
 /* drive_run.c */
 extern unsigned long fixed_ns; /* of a test run, whatever it runs */
 void verify_flows(int t, unsigned long count);
+void send_once(int t, unsigned long count);
 void run_rounds(void);
 void write_pcap(unsigned int count);
+
+/* drive_tables.c */
+void table_pin(const char *path);

@@ -124,9 +124,10 @@ void target_set_program(int slot, const char *program)
 		fd = bpf_program__fd(drop);
 	else if (!strcmp(program, "parse"))
 		fd = bpf_program__fd(parse);
-	else if (!strncmp(program, "xdp:", 4))
+	else if (!strncmp(program, "xdp:", 4)) {
+		targets[slot].ifindex = number(program + 4);
 		fd = attached_fd(program + 4);
-	else
+	} else
 		fd = bpf_obj_get(program);
 	if (fd < 0)
 		die(program, errno);

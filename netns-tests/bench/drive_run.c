@@ -28,7 +28,8 @@ static unsigned long slice_ns(void)
 static int run(int t, unsigned long packets)
 {
 	static unsigned char back[sizeof(frame)];
-	struct xdp_md xdp = { .data_end = o.size, .ingress_ifindex = o.device };
+	struct xdp_md xdp = { .data_end = o.size,
+			      .ingress_ifindex = targets[t].ifindex ? targets[t].ifindex : o.device };
 	struct __sk_buff skb = { .ifindex = o.device };
 	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = o.size);
 	unsigned long before = bpf->bss->sent;
@@ -148,6 +149,14 @@ void verify_flows(int t, unsigned long count)
 		else
 			targets[t].odd++;
 	}
+	bpf->bss->next = 0;
+}
+
+/* All flows, in their order and no more of them. */
+void send_once(int t, unsigned long count)
+{
+	bpf->bss->next = 0;
+	run(t, count);
 	bpf->bss->next = 0;
 }
 

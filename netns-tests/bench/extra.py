@@ -13,6 +13,7 @@ import time
 import cases
 import lab
 import live
+import quick
 import ruleset
 from flows import Flows, generator, syn
 from measure import DRIVE, Invalid, timed
@@ -303,14 +304,82 @@ def nft_changes(bed, versions, flows, repeat, cpu):
     return found
 
 
+# ---- limits ----
+
+
+EXACT = 0.02  # what passes may differ that much from what the rate allows
+
+
+class Offer:
+    """Test runs of weir's program on several CPUs at a time, for as long as the block lasts."""
+
+    def __init__(self, bed, path, cpus):
+        self.children = [subprocess.Popen(
+            bed.space.enter(DRIVE, "test", "--flows", path, "--cpu", str(cpu), "--rounds", "1000", "--slice", "100",
+                            "--until-eof", "weir=xdp:%d" % bed.ifindex), stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL) for cpu in cpus]
+
+    def __enter__(self):
+        # The driver leaves no CPU to others: who reads the counters, and what it starts, comes before it.
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(60))
+        return self
+
+    def __exit__(self, *_):
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        for child in self.children:
+            child.stdin.close()
+        for child in self.children:
+            child.wait(60)
+
+
+def decided(bed, reason):
+    """(when, packets that were decided so)"""
+    before = time.monotonic()
+    document = bed.space.weir("show", "reasons", "--json", expect=0, root=bed.world.root).json
+    count = sum(each["reasons"].get(reason, {"packets": 0})["packets"] for each in document["filters"])
+    return (before + time.monotonic()) / 2, count
+
+
+def all_spent(bed, sources):
+    """Sources come by turns: once each was refused many times, what the bursts were is gone, and they offer enough."""
+    time.sleep(0.1)
+    return decided(bed, "default")[1] > 100 * sources
+
+
+def limit_exactness(sources, rate, cpus, seconds):
+    """What passes of each source's packets, when all offer far more, to what the rate allows."""
+    what = "{:,} source{} at {:,} a second each, {} CPUs: passed, of what the rate allows".format(
+        sources, "s" * (sources > 1), rate, len(cpus))
+    found = row(what, "ratio")
+    rng = generator("exact-%d" % sources)
+    limit = ruleset.Limit(rate, rate // 2, True)
+    flows = Flows([syn(rng, 10 << 24 | 1 + i, 443) for i in range(sources)] * (1 + 1024 // sources))
+    bed = quick.Bed()
+    try:
+        text, _ = ruleset.weir_text(ruleset.Ruleset([ruleset.Rule(limit=limit, verdict="accept")], default="drop"), "w0",
+                                    bed.world.dir)
+        bed.apply(text)
+        with Offer(bed, flows.write(os.path.join(bed.world.dir, "flows")), cpus):
+            if not lab.wait(lambda: all_spent(bed, sources), 20):
+                raise Invalid("the bursts were not used up in time")
+            (start, first), _, (end, last) = decided(bed, "rule"), time.sleep(seconds), decided(bed, "rule")
+    finally:
+        bed.down()
+        bed.close()
+    found["values"]["weir"] = ratio = (last - first) / ((end - start) * rate * sources)
+    if abs(ratio - 1) > EXACT:
+        found["invalid"] = "%.4f of what the rate allows" % ratio
+    return [found]
+
+
 # ---- all of it ----
 
 
-def everything(bed, every, scale, quick, cpu, say):
+def everything(bed, every, scale, smoke, cpu, say):
     """Rows of all of the above; a part that fails is a row with `invalid`."""
     by_name = {case.name: case for case in every}
-    repeat = 3 if quick else 7
-    many = 5 if quick else 31
+    repeat = 3 if smoke else 7
+    many = 5 if smoke else 31
     structured = by_name.get("acl1-10k")
     if structured is None or structured.missing:
         structured = by_name["spread-10k"]
@@ -322,7 +391,10 @@ def everything(bed, every, scale, quick, cpu, say):
                                             lambda i: "240.0.%d.%d" % (i >> 8, i & 255))),
         ("one prefix", lambda: one_element(bed, by_name["prefix-100k"], "{:,} prefixes".format(100000 // scale), 4, many,
                                            lambda i: "240.%d.%d.0/24" % (i >> 7, 2 * i & 255))),
-        ("changes under traffic", lambda: under_traffic(bed, 10000 // scale, 5 if quick else 20, cpu)),
+        *[("limit %d" % sources, lambda sources=sources, rate=rate: limit_exactness(
+            sources, rate, range(os.cpu_count()), 1 if smoke else 3)) for sources, rate in ((1, 100000), (100, 5000),
+                                                                                            (10000, 200))],
+        ("changes under traffic", lambda: under_traffic(bed, 10000 // scale, 5 if smoke else 20, cpu)),
     ]
     found = []
     for name, part in parts:

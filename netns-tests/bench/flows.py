@@ -7,7 +7,7 @@ from array import array
 
 MAGIC = 0x776F6C66
 TCP, UDP = 6, 17
-SYN = 2
+SYN, ACK = 2, 16
 
 
 def be32(value):
@@ -29,6 +29,7 @@ class Flows:
         """rows: (saddr, daddr, proto, sport, dport, flags), addresses as int; wide: (family, ...) in front."""
         self.wide = wide
         self.count = len(rows)
+        self.before = []  # Flows that are sent once each, so that the filter knows these
         self.tcp = all(row[3 if wide else 2] == TCP for row in rows)
         if wide:
             self.data = b"".join(self._wide(*row) for row in rows)
@@ -63,6 +64,7 @@ class Flows:
         """The same, but only the first `count`: of a shuffled list, a hot set."""
         short = Flows.__new__(Flows)
         size = 40 if self.wide else 16
+        short.before = self.before
         short.wide, short.tcp, short.count = self.wide, self.tcp, min(count, self.count)
         short.data = self.data[:size * short.count]
         return short

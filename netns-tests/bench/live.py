@@ -19,8 +19,9 @@ import time
 import lab
 import quick
 import ruleset
-from measure import DRIVE, Invalid, drive, figures, timed
+from measure import DRIVE, Invalid, drive, figures, send_once, timed
 from peers import NotHere, all_peers
+from tables import PROGRAMS, Room, Tables
 
 DMAC = "02:00:00:00:00:01"
 
@@ -45,12 +46,26 @@ class Receiver:
             bed.world.veth(self.space, "o0", self.space, "o1")
             # Not bpf_redirect from TC: the kernel lets such packets pass by nft's egress hook.
             self._nft('table netdev hand {\nchain c {\ntype filter hook ingress device "g0" priority 0\nfwd to "o0"\n}\n}\n')
+        elif where == "forward":
+            self._route()
+            self._watch()
         else:
             self._watch()
 
+    def _route(self):
+        """The kernel only remembers flows whose packets it hands on: all go to o1, which is not whom they are for. o0 has
+        g0's address, since a frame's memory is used again by the generator with what was written into it."""
+        self.bed.world.veth(self.space, "o0", self.space, "o1", mac_a=DMAC)
+        for device in ("g0", "o0"):
+            self.space.sysctl("ipv4/conf/%s/rp_filter" % device, 0)
+        self.space.ip("link", "set", "dev", "o0", "arp", "off")
+        self.space.sysctl("ipv4/conf/all/forwarding", 1)
+        self.space.ip("route", "add", "default", "dev", "o0")
+
     def _watch(self):
-        family, hook = ("netdev", 'ingress device "g0"') if self.where == "ingress" else ("inet", "prerouting")
-        self._nft("table %s watch {\nchain c {\ntype filter hook %s priority 500\ncounter drop\n}\n}\n" % (family, hook))
+        family, hook = ("netdev", 'ingress device "g0"') if self.where == "ingress" else ("inet", self.where)
+        self._nft("table %s watch {\nchain c {\ntype filter hook %s priority 500\ncounter %s\n}\n}\n" % (
+            family, hook, "accept" if self.where == "forward" else "drop"))
         self.watched = family
 
     def _nft(self, text):
@@ -101,6 +116,38 @@ class Weir:
 
     def clear(self, receiver):
         receiver.space.weir("down", expect=0, root=receiver.root)
+
+
+class Plain(Weir):
+    """The same command, with the rules without state."""
+    name = quick.PLAIN
+
+    def load(self, receiver, rules):
+        return super().load(receiver, rules.plain())
+
+
+class Table:
+    """One of the kernel's tables, as an XDP program (tables.py)."""
+    where = "ingress"
+
+    def __init__(self, name, program):
+        self.name, self.program, self.tables = name, program, None
+
+    def refuses(self, _):
+        return None
+
+    def load(self, receiver, rules):
+        self.tables = Tables(receiver.world, receiver.space, 2 * rules.flows, [(self.name, self.program)])
+        if self.tables.absent:
+            raise NotHere(self.tables.absent[self.name])
+        receiver.space.ip("link", "set", "dev", "g0", "xdpdrv", "pinned", self.tables.targets()[0][1])
+        return None
+
+    def clear(self, receiver):
+        receiver.space.run("ip", "link", "set", "dev", "g0", "xdpdrv", "off", expect=None)
+        if self.tables:
+            self.tables.close()
+        receiver.space.run("conntrack", "-F", expect=None)
 
 
 class Base:
@@ -158,15 +205,19 @@ class Bed:
         return self.pinned
 
     def receiver(self, config, egress):
-        key = (config.name, egress)
+        key = (config.name, config.where, egress)
         if key not in self.receivers:
             self.receivers[key] = Receiver(self, config.name, len(self.receivers), config.where, egress)
         return self.receivers[key]
 
-    def configurations(self, hook):
-        egress = hook == "egress"
-        return [Base("TC drop" if egress else "XDP drop", egress), Weir(self.tamper),
-                *[peer for peer in self.peers if peer.hook == hook]]
+    def configurations(self, rules):
+        egress = rules.hook == "egress"
+        found = [Base("TC drop" if egress else "XDP drop", egress), Weir(self.tamper)]
+        if rules.stateful:
+            found.append(Plain())
+        if rules.tracks and self.peers:
+            found += [Table(*each) for each in PROGRAMS]
+        return found + [peer for peer in self.peers if peer.hook == rules.hook and peer.tracks == rules.tracks]
 
 
 def check(config, receiver, sent, before):
@@ -189,13 +240,16 @@ def run_case(bed, case, options, built=None):
     path = flows.write(os.path.join(bed.world.dir, "flows"))
     row = {"case": case.name, "what": case.what, "ceiling": case.ceiling, "flows": flows.count, "rules": len(rules.rules),
            "elements": sum(len(each) for each in rules.sets.values()), "plot": case.plot, "load": {}, "absent": {},
-           "invalid": {}, "figures": {}, "alone": {}}
+           "invalid": {}, "figures": {}, "alone": {}, "stateful": rules.stateful}
     loaded = []
     try:
-        for config in bed.configurations(rules.hook):
-            load(bed, config, rules, row, loaded)
-        measure(bed, row, loaded, path, options)
-        measure_alone(row, loaded, rules.hook, path, flows.count, options)
+        with Room(rules.flows):
+            for config in bed.configurations(rules):
+                load(bed, config, rules, row, loaded)
+            make_known(bed, loaded, flows, path, options)
+            measure(bed, row, loaded, path, options)
+        if not rules.stateful:
+            measure_alone(row, loaded, rules.hook, path, flows.count, options)
     finally:
         for config, receiver in loaded:
             config.clear(receiver)
@@ -208,6 +262,8 @@ def load(bed, config, rules, row, loaded):
         row["absent"][config.name] = reason
         return
     receiver = bed.receiver(config, rules.hook == "egress")
+    # What g0 itself sends is counted as well where flows are tracked.
+    receiver.space.sysctl("ipv6/conf/g0/disable_ipv6", int(rules.stateful))
     try:
         how = config.load(receiver, rules)
     except NotHere as error:
@@ -220,6 +276,21 @@ def load(bed, config, rules, row, loaded):
         return
     row["load"][config.name] = how and {"ms": how["ms"], "kb": how["kb"]}
     loaded.append((config, receiver))
+
+
+def make_known(bed, loaded, flows, path, options):
+    """What is sent before anything is measured. All of it has been judged, so that nothing of it comes late: a device
+    counts frames when they are sent, weir when it has seen them."""
+    def seen():
+        return [config.counted(receiver) for config, receiver in loaded if isinstance(config, Weir)]
+
+    for each in flows.before:
+        wanted = [count + each.count for count in seen()]
+        send_once(bed.gen, "live", [each], path + "-before", [(config.name, receiver.target) for config, receiver
+                                                              in loaded], *options, "--dmac", DMAC)
+        if not lab.wait(lambda wanted=wanted: seen() == wanted):
+            raise Invalid("not every frame came of those that make flows known")
+        time.sleep(0.1)  # what peers have seen cannot be asked
 
 
 def measure(bed, row, loaded, path, options):

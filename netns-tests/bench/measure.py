@@ -42,6 +42,16 @@ def drive(space, mode, flows, targets, *options, slice_ms=None):
     raise Invalid("the machine is too busy to measure: " + noise)
 
 
+def send_once(space, mode, several, path, targets, *options):
+    """Lists of flows, one after the other: each once to each target, and nothing else."""
+    for flows in several:
+        command = space.enter(DRIVE, mode, "--flows", flows.write(path), *[str(o) for o in options], "--once",
+                              "--rounds", "0", *["%s=%s" % (name, what) for name, what in targets])
+        done = subprocess.run(command, capture_output=True, text=True, timeout=900, stdin=subprocess.DEVNULL)
+        if done.returncode:
+            raise Invalid("the driver failed: " + (done.stderr.strip() or "exit %d" % done.returncode))
+
+
 def noisy(targets, base, slice_ms):
     """Why the figures of a run mean nothing, or None."""
     low, middle, high = quartiles(per_packet(targets[base]))
@@ -101,6 +111,11 @@ def figures(targets, base):
             "ksoftirqd_part": sum(s[2] for s in target["slices"]) / max(1, sum(s[1] + s[2] for s in target["slices"])),
         }
     return found
+
+
+def over(found, name, base):
+    """Of what figures() found: one over another, paired."""
+    return summary([a - b for a, b in zip(per_packet(found[name]), per_packet(found[base]))])
 
 
 def verdict(over, ceiling, ns):

@@ -43,6 +43,7 @@ def load_with(receiver, *command, stdin=None):
 class Peer:
     name = hook = program = None
     where = "prerouting"  # where a packet that got through is seen
+    tracks = False        # is it asked for the state of flows, and for nothing else?
 
     def refuses(self, ruleset):
         if not shutil.which(self.program):
@@ -77,6 +78,12 @@ def nft_rule(rule, family, verdict):
                   if pair != ANY_PORT]
     if rule.flags:
         words.append("tcp flags & 0x%x == 0x%x" % (rule.flags[1], rule.flags[0]))
+    if rule.ct:
+        words.append("ct state " + rule.ct)
+    if rule.limit:
+        text = "limit rate %s%d/second burst %d packets" % ("over " if rule.limit.over else "", rule.limit.rate,
+                                                            rule.limit.burst)
+        words.append("update @sources { ip saddr %s }" % text if rule.limit.per_source else text)
     return " ".join(words + ["counter", verdict])
 
 
@@ -98,7 +105,12 @@ def nft_sets(ruleset):
                                                                               ", ".join(some))
 
 
+SOURCES = "set sources {\ntype ipv4_addr\nsize 262144\nflags dynamic,timeout\ntimeout 1h\n}"  # a key of a limit each
+
+
 def nft_table(family, hook, ruleset, rules, extra=()):
+    if any(rule.limit and rule.limit.per_source for rule in ruleset.rules):
+        extra = [*extra, SOURCES]
     return "table %s bench {\n%s\nchain c {\ntype filter hook %s; policy %s;\n%s\n}\n}\n" % (
         family, "\n".join([*nft_sets(ruleset), *extra]), hook, ruleset.default, "\n".join(rules))
 
@@ -107,8 +119,9 @@ class Nft(Peer):
     """Rules one by one, as they are written."""
     program = "nft"
 
-    def __init__(self, name, family, hook, where, at="ingress"):
+    def __init__(self, name, family, hook, where, at="ingress", tracks=False):
         self.name, self.family, self.hook_text, self.where, self.hook = name, family, hook, where, at
+        self.tracks = tracks
 
     def refuses(self, ruleset):
         reason = super().refuses(ruleset)
@@ -132,6 +145,8 @@ class Nft(Peer):
 
     def clear(self, receiver):
         receiver.space.run("nft", "delete", "table", self.family, "bench", expect=None)
+        if self.tracks:
+            receiver.space.run("conntrack", "-F", expect=None)
 
 
 class NftPairs(Nft):
@@ -140,8 +155,8 @@ class NftPairs(Nft):
     def refuses(self, ruleset):
         reason = Peer.refuses(self, ruleset)
         simple = all(rule.saddr and rule.saddr.endswith("/32") and not rule.daddr and not rule.set and rule.proto == 6 and
-                     rule.sport == ANY_PORT and rule.dport[0] == rule.dport[1] and not rule.flags and
-                     rule.verdict == "drop" for rule in ruleset.rules)
+                     rule.sport == ANY_PORT and rule.dport[0] == rule.dport[1] and not rule.flags and not rule.ct and
+                     not rule.limit and rule.verdict == "drop" for rule in ruleset.rules)
         return reason or (None if simple and len(ruleset.rules) > 1 else "not one set of pairs")
 
     def text(self, ruleset):
@@ -178,12 +193,19 @@ def iptables_rules(rule, family):
             if rule.flags[1] > 63:
                 raise NotHere("iptables does not know ECE and CWR in --tcp-flags")
             words.append("-m tcp --tcp-flags %s %s" % (flag_names(rule.flags[1]), flag_names(rule.flags[0])))
+        if rule.ct:
+            words.append("-m conntrack --ctstate " + rule.ct.upper())
+        if rule.limit:
+            words.append("-m hashlimit --hashlimit-%s %d/second --hashlimit-burst %d --hashlimit-name bench "
+                         "--hashlimit-htable-size 65536 --hashlimit-htable-max 262144%s" % (
+                             "above" if rule.limit.over else "upto", rule.limit.rate, rule.limit.burst,
+                             " --hashlimit-mode srcip" if rule.limit.per_source else ""))
         yield " ".join(words + ["-j", rule.verdict.upper()])
 
 
 class Iptables(Peer):
     """In raw PREROUTING, the first place it has; the older engine where it is there, which is the faster one."""
-    name, hook = "iptables", "ingress"
+    name, hook, table = "iptables", "ingress", "raw"
 
     def __init__(self):
         self.program = "iptables-legacy-restore" if shutil.which("iptables-legacy-restore") else "iptables-restore"
@@ -214,7 +236,7 @@ class Iptables(Peer):
                     lines += ["add %s%d %s" % (name, family, element) for element in some]
                     add(load_with(receiver, "ipset", "restore", stdin="\n".join(lines) + "\n"))
         for family in families(ruleset):
-            lines = ["*raw", ":PREROUTING %s [0:0]" % ruleset.default.upper()]
+            lines = ["*" + self.table, ":PREROUTING %s [0:0]" % ruleset.default.upper()]
             for rule in ruleset.rules:
                 prefix = rule.saddr or rule.daddr
                 if rule.possible and (not prefix or (":" in prefix) == (family == 6)):
@@ -228,8 +250,18 @@ class Iptables(Peer):
     def clear(self, receiver):
         for family in (4, 6):
             if shutil.which(self._restore(family)):
-                receiver.space.run(self._restore(family), input="*raw\n:PREROUTING ACCEPT [0:0]\nCOMMIT\n", expect=None)
+                receiver.space.run(self._restore(family), input="*%s\n:PREROUTING ACCEPT [0:0]\nCOMMIT\n" % self.table,
+                                   expect=None)
         receiver.space.run("ipset", "destroy", expect=None)
+
+
+class IptablesState(Iptables):
+    """Behind conntrack."""
+    table, where, tracks = "mangle", "forward", True
+
+    def clear(self, receiver):
+        super().clear(receiver)
+        receiver.space.run("conntrack", "-F", expect=None)
 
 
 # ---- XDP ----
@@ -317,7 +349,8 @@ def all_peers(bpfilter=None):
              NftPairs("nft netdev, one set", "netdev", "ingress device g0 priority 0", "ingress"),
              Nft("nft inet", "inet", "prerouting priority -300", "prerouting"),
              Nft("nft egress", "netdev", "egress device o0 priority 0", "out", "egress"),
-             Iptables(), XdpFilter()]
+             Iptables(), XdpFilter(),
+             Nft("nft inet", "inet", "prerouting priority -150", "forward", tracks=True), IptablesState()]
     if bpfilter:
         found.append(Bpfilter(os.path.abspath(bpfilter)))
     return found

@@ -8,6 +8,13 @@ AH = 51
 ANY_PORT = (0, 65535)
 
 
+class Limit(NamedTuple):
+    rate: int   # packets a second
+    burst: int  # packets
+    per_source: bool = False
+    over: bool = False
+
+
 class Rule(NamedTuple):
     saddr: Optional[str] = None  # a prefix
     daddr: Optional[str] = None
@@ -16,6 +23,8 @@ class Rule(NamedTuple):
     dport: tuple = ANY_PORT
     flags: Optional[tuple] = None  # (value, mask) of the TCP flags
     set: Optional[str] = None  # the source is in this set
+    ct: Optional[str] = None   # the state of the packet's flow
+    limit: Optional[Limit] = None
     verdict: str = "drop"
 
     @property
@@ -35,6 +44,19 @@ class Ruleset(NamedTuple):
     default: str = "accept"
     sets: dict = {}  # name -> list of elements as text
     hook: str = "ingress"  # or egress
+    flows: int = 0  # room for that many, where a rule asks for ct
+
+    @property
+    def tracks(self):
+        return any(rule.ct for rule in self.rules)
+
+    @property
+    def stateful(self):
+        return any(rule.ct or rule.limit for rule in self.rules)
+
+    def plain(self):
+        """The same without state: what is left when its cost is taken away."""
+        return self._replace(rules=[rule._replace(ct=None, limit=None) for rule in self.rules], flows=0)
 
 
 def ports(pair):
@@ -61,6 +83,12 @@ def weir_rule(rule):
             words.append("%s dport %s" % (head, ports(rule.dport)))
     if rule.flags:
         words.append("tcp flags & 0x%x == 0x%x" % (rule.flags[1], rule.flags[0]))
+    if rule.ct:
+        words.append("ct state " + rule.ct)
+    if rule.limit:
+        words.append("limit rate %s%d/second burst %d packets%s" % (
+            "over " if rule.limit.over else "", rule.limit.rate, rule.limit.burst,
+            " per saddr" if rule.limit.per_source else ""))
     return " ".join(words + [rule.verdict])
 
 
@@ -72,6 +100,8 @@ def weir_text(ruleset, device, directory):
         with open(path, "w") as out:
             out.write("\n".join(elements) + "\n")
         lines.append('set %s { type addr; file "%s" }' % (name, path))
+    if ruleset.flows:
+        lines += ["flows {", "size %d" % ruleset.flows, "}"]
     lines += ["filter f {", "hook " + ruleset.hook, "device " + device, "default " + ruleset.default]
     places = []
     for rule in ruleset.rules:

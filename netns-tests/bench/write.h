@@ -38,12 +38,14 @@ static __always_inline void write_transport(__u32 *to, __u32 ports_be, __u32 pro
 
 	if (tcp_only || proto == IPPROTO_TCP) {
 		__u32 third = bpf_htonl(0x50000000 | flags << 16 | 0xffff); /* data offset 5, window */
+		/* Both ends begin with 0 and have sent nothing since: so segments of both lie in the windows. */
+		__u32 seq_be = bpf_htonl(~flags >> 1 & 1), ack_be = bpf_htonl(flags >> 4 & 1);
 
 		to[0] = ports_be;
-		to[1] = 0;
-		to[2] = 0;
+		to[1] = seq_be;
+		to[2] = ack_be;
 		to[3] = third;
-		to[4] = fold(pseudo + ports_be + third); /* and no urgent pointer */
+		to[4] = fold(pseudo + ports_be + seq_be + ack_be + third); /* and no urgent pointer */
 		return;
 	}
 	to[0] = to[1] = to[2] = to[3] = to[4] = 0;

@@ -3,7 +3,7 @@
  * `fragments track`: random datagrams in parts, in and out of order, lost, repeated, overlapping, interleaved, before the
  * programs on every hook and before the reference model; and a table of datagrams that is full.
  *
- *	t-fragments [FRAGMENTS [SEED]]
+ *	t-datagrams [FRAGMENTS [SEED]]
  */
 #include <errno.h>
 #include <stdio.h>
