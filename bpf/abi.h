@@ -877,7 +877,7 @@ struct trace {
 	__u32 filter;   /* number of the filter, or RULE_NONE where the device has none */
 	__u32 redirect; /* ifindex */
 	__u32 steps;
-	__u32 pad3;
+	__u32 ct_said; /* enum ct_state, or CT_MAX: the filter tracks no flows, or did not come to it */
 };
 
 /* A record of a `log` statement in the ring buffer. */

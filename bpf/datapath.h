@@ -31,6 +31,7 @@ static __always_inline void datapath_begin(struct hook_ctx *ctx, struct scratch 
 	s->fragment_waits = 0;
 	s->cookie = 0;
 	if (cfg.trace) {
+		trace.ct_said = CT_MAX;
 		s->ifindex = trace.ifindex;
 		s->length = trace.length;
 		s->key[KEY_IIF] = trace.iif;

@@ -37,6 +37,8 @@ static __always_inline void filter_track(struct hook_ctx *ctx, struct scratch *s
 	    s->key[KEY_CT] == CT_INVALID)
 		HOOK_NAME(synproxy_check)(ctx);
 	s->key[KEY_CLASS] |= (s->key[KEY_CT] & 7) << CLASS_CT;
+	if (cfg.trace)
+		trace.ct_said = s->key[KEY_CT];
 }
 
 /* Leaves the outcome in s: verdict, reason, rule, redirect. `parsed` is what the parser said. */

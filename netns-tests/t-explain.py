@@ -36,7 +36,7 @@ filter stack { hook ingress tc; device eth9; default accept
 
 def line(n, verdict, rule, reason, hook="xdp", name="edge"):
     return {"packet": n, "hook": hook, "verdict": verdict, "filter": name,
-            "rule": "edge.rules:%d" % rule if rule else None, "reason": reason}
+            "rule": "edge.rules:%d" % rule if rule else None, "reason": reason, "ct": None}
 
 
 # the packet, what explain says of it on XDP
@@ -82,7 +82,7 @@ def t_the_lines():
         for have, should in zip(got, want):
             equal("%s: packet %d: %s" % (name, should["packet"], should["reason"]), have, should)
         equal("%s: the keys in their order" % name, list(got[0]), list(want[0]))
-    check("spelled as documented", '{"packet":2,"hook":"xdp","verdict":"drop","filter":"edge","rule":"edge.rules:9","reason":"rule"}'
+    check("spelled as documented", '{"packet":2,"hook":"xdp","verdict":"drop","filter":"edge","rule":"edge.rules:9","reason":"rule","ct":null}'
           in ran.out.replace(" ", ""), ran)
     check("no interface appeared", "eth9" not in space.ip("link"))
     check("nothing was pinned", not world.pins())

@@ -197,6 +197,8 @@ static const char *device_name(const struct explain *explain, uint32_t ifindex, 
 static void say_packet(struct explain *explain, uint64_t packet, const struct runner_result *result)
 {
 	static const char *const verdicts[VERDICT_MAX] = { "accept", "drop", "redirect", "reject", "synproxy" };
+	static const char *const states[CT_MAX] = { "established", "related", "new", "untracked", "invalid" };
+	const char *ct = result->ct < CT_MAX ? states[result->ct] : NULL;
 	const char *verdict = result->verdict < VERDICT_MAX ? verdicts[result->verdict] : "unknown";
 	const struct filter *filter =
 		result->filter < explain->policy->n_filters ? &explain->policy->filters[result->filter] : NULL;
@@ -214,11 +216,14 @@ static void say_packet(struct explain *explain, uint64_t packet, const struct ru
 	out_string(out, "filter", filter ? filter->name : NULL);
 	out_string(out, "rule", *rule ? rule : NULL);
 	out_string(out, "reason", reason_name(result->reason));
+	out_string(out, "ct", ct);
 	out_text(out, "%llu %s", (unsigned long long)packet, verdict);
 	if (result->verdict == VERDICT_REDIRECT)
 		out_text(out, " to %s", device_name(explain, result->redirect, name));
 	if (filter)
 		out_text(out, ", filter %s", filter->name);
+	if (ct)
+		out_text(out, ", ct %s", ct);
 	out_text(out, "%s%s, %s\n", *rule ? ", " : "", rule, reason_name(result->reason));
 	out_record_end(out);
 }

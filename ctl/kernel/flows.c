@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The flow table from outside: carried into a larger one, listed, flows ended. Packets go on using it meanwhile. */
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -108,27 +109,124 @@ static void put(struct flow_table *table, const struct flow *flow)
 	__atomic_store_n(&line->state, flow->state, __ATOMIC_RELEASE);
 }
 
-int flows_carry(const struct instance *from, const struct instance *to, struct diag *diag)
+/* `to` learns what packets told `from` of the same connection, while some went by one table and some by the other. */
+static void add(struct flow *to, const struct flow *from)
 {
+	if (to->state == FLOW_SYN_SENT && from->state >= FLOW_LAST_ACK && from->state <= FLOW_CLOSE)
+		return; /* it has begun anew */
+	for (int i = 0; i < 2; i++) {
+		if ((int32_t)(from->end[i] - to->end[i]) > 0)
+			to->end[i] = from->end[i];
+		if ((int32_t)(from->max_end[i] - to->max_end[i]) > 0)
+			to->max_end[i] = from->max_end[i];
+		if (from->window[i] > to->window[i])
+			to->window[i] = from->window[i];
+		if (to->scale[i] == FLOW_NO_SCALE)
+			to->scale[i] = from->scale[i];
+	}
+	if (from->state > to->state)
+		to->state = from->state;
+	__atomic_fetch_or(&to->flags, from->flags & (FLOW_REPLIED | FLOW_ASSURED), __ATOMIC_ACQ_REL);
+	if ((int32_t)(from->expires - to->expires) > 0)
+		to->expires = from->expires;
+}
+
+static struct flow *find(const struct flow_table *table, const struct flow *flow)
+{
+	uint32_t home = home_of(table, flow);
+
+	for (uint32_t i = 0; i < FLOW_BUCKET; i++) {
+		struct flow *line = &table->at[line_of(home, i)];
+
+		if (is_live(table, line) && same_flow(line, flow))
+			return line;
+	}
+	return NULL;
+}
+
+/*
+ * Programs move to the new table one by one: until the last one has, the packets of one direction may be told to one table
+ * and those of the other to the other, and neither is right about sequence numbers. So TCP flows are liberal in both
+ * for as long as that takes. A command that is killed meanwhile leaves them liberal.
+ */
+struct flow_carry {
 	struct flow_table old, new;
+	uint8_t *strict; /* a bit a line of the old table: its flow was not liberal before */
+};
+
+static bool was_strict(const struct flow_carry *carry, uint32_t line)
+{
+	return carry->strict[line / 8] >> line % 8 & 1;
+}
+
+void flow_carry_end(struct flow_carry *carry)
+{
+	if (!carry)
+		return;
+	if (carry->old.at)
+		table_close(&carry->old);
+	if (carry->new.at)
+		table_close(&carry->new);
+	free(carry->strict);
+	free(carry);
+}
+
+int flow_carry_begin(struct flow_carry **ret, const struct instance *from, const struct instance *to, struct diag *diag)
+{
+	struct flow_carry *carry;
 	int r;
 
+	*ret = NULL;
 	if (from->memory.capacity.n_flows == to->memory.capacity.n_flows) /* the same table */
 		return 0;
-	r = table_open(&old, from, diag);
-	if (r)
-		return r;
-	r = table_open(&new, to, diag);
-	for (uint32_t i = 0; r == 0 && i < old.n; i++) {
-		struct flow flow = old.at[i];
-
-		if (is_live(&old, &flow))
-			put(&new, &flow);
-	}
+	carry = calloc(1, sizeof(*carry));
+	if (!carry)
+		return diag_oom(diag);
+	r = table_open(&carry->old, from, diag);
 	if (r == 0)
-		table_close(&new);
-	table_close(&old);
+		r = table_open(&carry->new, to, diag);
+	if (r == 0) {
+		carry->strict = calloc(carry->old.n / 8 + 1, 1);
+		if (!carry->strict)
+			r = diag_oom(diag);
+	}
+	for (uint32_t i = 0; r == 0 && i < carry->old.n; i++) {
+		struct flow *line = &carry->old.at[i], flow;
+
+		if (!is_live(&carry->old, line))
+			continue;
+		if (line->proto == IPPROTO_TCP && !(line->flags & FLOW_LIBERAL)) {
+			carry->strict[i / 8] |= 1 << i % 8;
+			__atomic_fetch_or(&line->flags, FLOW_LIBERAL, __ATOMIC_ACQ_REL);
+		}
+		flow = *line;
+		put(&carry->new, &flow);
+	}
+	if (r)
+		flow_carry_end(carry);
+	else
+		*ret = carry;
 	return r;
+}
+
+void flow_carry_rest(struct flow_carry *carry)
+{
+	if (!carry)
+		return;
+	carry->old.now = carry->new.now = runner_clock() >> FLOW_TICK;
+	for (uint32_t i = 0; i < carry->old.n; i++) {
+		struct flow flow = carry->old.at[i], *line;
+
+		if (flow.state <= FLOW_BUSY)
+			continue;
+		line = find(&carry->new, &flow);
+		if (line && flow.proto == IPPROTO_TCP)
+			add(line, &flow);
+		else if (!line && is_live(&carry->old, &flow))
+			put(&carry->new, &flow);
+		if (line && was_strict(carry, i))
+			__atomic_fetch_and(&line->flags, (uint8_t)~FLOW_LIBERAL, __ATOMIC_ACQ_REL);
+	}
 }
 
 int flows_copy(const struct instance *from, int to, struct diag *diag)

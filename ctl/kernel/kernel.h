@@ -39,6 +39,7 @@ struct runner_result {
 	uint32_t rule;     /* number in the filter's rules, or RULE_NONE */
 	uint32_t redirect; /* ifindex */
 	uint32_t steps;
+	enum ct_state ct; /* CT_MAX: the filter tracks no flows, or did not come to it */
 };
 
 /* Loads the programs with room for images of this size (0: a small default). */

@@ -179,6 +179,7 @@ static int rename_instance(const char *root, unsigned int number, const char *fr
 static int grow_finish(struct weir_root *root, struct instance *to, struct diag *diag)
 {
 	struct instance *from = root->instance;
+	struct flow_carry *carry = NULL;
 	struct pin *pins;
 	char name[32];
 	size_t n;
@@ -186,16 +187,16 @@ static int grow_finish(struct weir_root *root, struct instance *to, struct diag 
 
 	if (r)
 		return diag_errno(diag, -r, "cannot list '%s/links'", root->path);
-	/* Twice: before any packet asks for them there, and what was made until the last program was replaced. */
 	if (from)
-		r = flows_carry(from, to, diag);
+		r = flow_carry_begin(&carry, from, to, diag);
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = attach_move(root, &pins[i], to, diag);
 	free(pins);
 	if (r == 0)
 		r = wait_for_packets(diag);
-	if (r == 0 && from)
-		r = flows_carry(from, to, diag);
+	if (r == 0)
+		flow_carry_rest(carry);
+	flow_carry_end(carry);
 	if (r == 0 && from)
 		r = carry_counters(from, to, diag);
 	if (r == 0)

@@ -43,8 +43,15 @@ int set_fits(const struct set *set, const struct set_image *image, struct diag *
 int counters_sum(int fd, uint32_t first, uint32_t n, struct counter *ret);
 int counters_clear(int fd, const uint32_t *numbers, size_t n);
 
-/* flows.c: the flows of `from` that `to` has not yet, into its table. Both may be in use. */
-int flows_carry(const struct instance *from, const struct instance *to, struct diag *diag);
+/*
+ * flows.c: the flows of `from` go into the table of `to`: before any packet asks for them there, and once none asks the old
+ * one any more, what has been added. *ret is NULL, which the others take, if the table is one and the same.
+ */
+struct flow_carry;
+int flow_carry_begin(struct flow_carry **ret, const struct instance *from, const struct instance *to,
+		     struct diag *diag);
+void flow_carry_rest(struct flow_carry *carry);
+void flow_carry_end(struct flow_carry *carry);
 
 /* All flows as they are now, into a table of the same size and seed that no packet uses. */
 int flows_copy(const struct instance *from, int to, struct diag *diag);

@@ -369,7 +369,8 @@ int runner_run(struct runner *runner, const struct runner_frame *frame, struct r
 						       ? runner->rule_of[trace->node]
 						       : trace->rule,
 				       .redirect = trace->redirect,
-				       .steps = trace->steps };
+				       .steps = trace->steps,
+				       .ct = trace->ct_said };
 	return 0;
 }
 

@@ -148,6 +148,7 @@ int loaded_run(struct loaded *loaded, const struct frame *frame, const struct me
 		.mark = meeting->mark,
 		.skuid = meeting->skuid,
 		.now_ns = now_of(meeting),
+		.bans = true,
 		.has_ct = meeting->ct != MODEL_NONE,
 		.ct = meeting->ct == MODEL_NONE ? CT_MAX : states[meeting->ct],
 	};

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model_bans.h"
 #include "model_flows.h"
 #include "model_fragments.h"
 #include "model_limits.h"
@@ -224,7 +225,7 @@ static bool in_elements(const struct field_value *v, unsigned int n_fields, cons
 	return false;
 }
 
-static bool condition_holds(const struct packet *p, const struct condition *c)
+static bool condition_holds(const struct packet *p, const struct condition *c, const struct model_bans *bans)
 {
 	struct field_value v[CONCAT_MAX];
 	bool found;
@@ -238,7 +239,8 @@ static bool condition_holds(const struct packet *p, const struct condition *c)
 		for (unsigned int i = 0; i < 4; i++)
 			v[0].value.w[i] &= c->mask.w[i];
 	if (c->set)
-		found = in_elements(v, c->n_fields, c->set->elements, c->set->n_elements);
+		found = in_elements(v, c->n_fields, c->set->elements, c->set->n_elements) ||
+			(c->set->banned && model_bans_have(bans, c->set, v[0].family, &v[0].value, p->frame->now_ns));
 	else
 		found = in_elements(v, c->n_fields, c->elements, c->n_elements);
 	return found != c->negated;
@@ -267,6 +269,18 @@ static bool limit_holds(const struct packet *p, const struct limit_rate *limit, 
 		memcpy(&key[4 * i], v.value.w, sizeof(v.value.w));
 	}
 	return model_limits_within(limits, limit, key, p->frame->wire_length, p->frame->now_ns) != limit->over;
+}
+
+/* ---- bans ---- */
+
+static void ban(const struct packet *p, const struct ban_statement *statement, struct model_bans *bans)
+{
+	struct field_value v;
+
+	if (!layer_is_there(p, LAYER_IP_ANY))
+		return;
+	v = read_field(p, FIELD_SADDR);
+	model_bans_add(bans, statement, v.family, &v.value, p->frame->now_ns);
 }
 
 /* ---- filters ---- */
@@ -328,10 +342,12 @@ static bool rule_applies(struct judging *j, size_t number_of_rule)
 	for (size_t i = 0; i < rule->n_items; i++) {
 		const struct item *item = &rule->items[i];
 
-		if (item->kind == ITEM_CONDITION && !condition_holds(j->packet, &item->condition))
+		if (item->kind == ITEM_CONDITION && !condition_holds(j->packet, &item->condition, j->state->bans))
 			return false;
 		if (item->kind == ITEM_LIMIT && !limit_holds(j->packet, &item->limit, j->state->limits))
 			return false;
+		if (item->kind == ITEM_BAN)
+			ban(j->packet, &item->ban, j->state->bans);
 		if (item->kind == ITEM_COUNTER && j->counters) {
 			if (item->counter.named >= 0)
 				count(j, &j->counters->named[item->counter.named]);
@@ -490,6 +506,7 @@ struct model_result model_judge(const struct policy *policy, const struct model_
 	};
 	enum reason malformed;
 
+	model_bans_end(state->bans);
 	j.filter = filter_of(policy, frame, &j.result.filter);
 	if (!j.filter)
 		return decide(&j, POLICY_ACCEPT, REASON_UNBOUND);
@@ -513,6 +530,7 @@ struct model_state *model_state_new(const struct policy *policy)
 		abort();
 	state->flows = model_flows_new(&policy->flows);
 	state->limits = model_limits_new();
+	state->bans = model_bans_new();
 	state->fragments = model_fragments_new();
 	return state;
 }
@@ -523,6 +541,7 @@ void model_state_free(struct model_state *state)
 		return;
 	model_flows_free(state->flows);
 	model_limits_free(state->limits);
+	model_bans_free(state->bans);
 	model_fragments_free(state->fragments);
 	free(state);
 }
