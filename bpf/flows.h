@@ -655,7 +655,8 @@ static __always_inline void flow_unlink(__u64 at, __u64 word)
 static __always_inline bool flow_fill(struct scratch *s, const struct flow_settings *settings, __u64 at, __u64 word)
 {
 	__u32 state = s->flow_make, proto = s->id.proto, lane = s->flow_home & (FLOW_BUCKET - 1);
-	__u32 flags = s->id.ipv6 | (state == FLOW_ESTABLISHED ? FLOW_LIBERAL | FLOW_ASSURED : 0);
+	__u32 flags = s->id.ipv6 | (state == FLOW_ESTABLISHED ? FLOW_LIBERAL | FLOW_ASSURED : 0) |
+		      (s->cookie ? FLOW_REPLIED : 0);
 	__u32 timeout =
 		state == FLOW_OTHER ? flow_timeout_other(proto, false) : FLOW_TIMEOUT_TCP + state - FLOW_SYN_SENT;
 	struct flow *flow = flow_line(at), *home = flow_line(s->flow_home);

@@ -292,6 +292,7 @@ struct judging {
 	struct model_result result;
 	struct model_state *state;
 	struct model_counters *counters;
+	bool anew; /* the packet begins a flow anew */
 };
 
 static void count(const struct judging *j, struct model_count *sum)
@@ -300,8 +301,27 @@ static void count(const struct judging *j, struct model_count *sum)
 	sum->bytes += j->packet->frame->wire_length;
 }
 
+enum { FIN = 1, SYN = 2, RST = 4, ACK = 16 };
+
+/* Of no packet here the cookie is right. */
+static enum policy_verdict synproxy_verdict(const struct judging *j, enum reason *reason)
+{
+	struct field_value flags = { 0 };
+
+	if (j->packet->ct == POLICY_CT_ESTABLISHED || j->anew)
+		return POLICY_ACCEPT;
+	if (layer_is_there(j->packet, LAYER_TCP))
+		flags = read_field(j->packet, FIELD_TCP_FLAGS);
+	if ((flags.value.w[0] & (FIN | SYN | RST | ACK)) == SYN)
+		return POLICY_SYNPROXY;
+	*reason = REASON_SYNPROXY_COOKIE;
+	return POLICY_DROP;
+}
+
 static struct model_result decide(struct judging *j, enum policy_verdict verdict, enum reason reason)
 {
+	if (verdict == POLICY_SYNPROXY)
+		verdict = synproxy_verdict(j, &reason);
 	j->result.verdict = verdict;
 	j->result.reason = reason;
 	if (j->counters && j->result.filter >= 0) {
@@ -309,6 +329,8 @@ static struct model_result decide(struct judging *j, enum policy_verdict verdict
 		if (j->result.rule >= 0)
 			count(j, &j->counters->rule[j->result.filter][j->result.rule]);
 	}
+	if (reason == REASON_SYNPROXY_COOKIE) /* the rule counts it, and does not answer for it */
+		j->result.rule = MODEL_NONE;
 	return j->result;
 }
 
@@ -376,7 +398,9 @@ static int find_filter(const struct policy *policy, enum policy_hook hook, int d
 
 static bool asks_for_state(const struct filter *filter)
 {
-	for (size_t r = 0; r < filter->n_rules; r++)
+	for (size_t r = 0; r < filter->n_rules; r++) {
+		if (filter->rules[r].verdict == POLICY_SYNPROXY)
+			return true;
 		for (size_t i = 0; i < filter->rules[r].n_items; i++) {
 			const struct item *item = &filter->rules[r].items[i];
 
@@ -386,6 +410,7 @@ static bool asks_for_state(const struct filter *filter)
 				if (item->condition.field[n] == FIELD_CT_STATE)
 					return true;
 		}
+	}
 	return false;
 }
 
@@ -435,6 +460,7 @@ static struct model_result judge_with_state(struct judging *j)
 
 	j->packet->ct = said.state;
 	j->result.ct = said.state;
+	j->anew = said.anew;
 	result = judge_by_rules(j);
 	if (said.begins && (result.verdict == POLICY_ACCEPT || result.verdict == POLICY_REDIRECT ||
 			    (result.verdict == POLICY_REJECT && j->packet->frame->hook == POLICY_TC_EGRESS)))
@@ -562,7 +588,7 @@ void model_counters_free(struct model_counters *counters)
 
 void model_print(const struct policy *policy, const struct model_result *result, char *text, size_t size)
 {
-	static const char *const verdicts[] = { "none", "accept", "drop", "redirect", "reject" };
+	static const char *const verdicts[] = { "none", "accept", "drop", "redirect", "reject", "synproxy" };
 	static const char *const reasons[] = {
 #define X(name, json, kind, sentence) json,
 		REASONS(X)
