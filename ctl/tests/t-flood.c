@@ -203,7 +203,7 @@ static void flood_limits(uint32_t attackers)
 		return;
 	for (uint16_t port = 53; port <= 54; port++) {
 		n = polite_among(attackers, port, &rude);
-		printf("full %s: %u packets of %u polite sources dropped among %u others; %u of rude ones pass, %.0f "
+		printf("full %s: %u packets of %d polite sources dropped among %u others; %u of rude ones pass, %.0f "
 		       "by their limits\n",
 		       port == 53 ? "under" : "over", n, POLITE, attackers, rude, allowed);
 		check(port == 54 || n == 0, "%u packets of polite sources are dropped", n);
@@ -226,9 +226,9 @@ int main(int argc, char **argv)
 		n += connects(i);
 	check(n == CLIENTS, "%u of %u clients connect", n, CLIENTS);
 	n = newcomers_among(attackers);
-	printf("%u of %u connect while %u attackers come, %lu of which find no room\n", n, NEWCOMERS, attackers,
+	printf("%u of %d connect while %u attackers come, %lu of which find no room\n", n, NEWCOMERS, attackers,
 	       reasons[REASON_FLOWS_FULL]);
-	check(n >= NEWCOMERS * 99 / 100, "%u of %u newcomers get through", n, NEWCOMERS);
+	check(n >= NEWCOMERS * 99 / 100, "%u of %d newcomers get through", n, NEWCOMERS);
 	n = still_connected(0, CLIENTS, CLIENT_ISN + 1);
 	check(n == CLIENTS, "%u of %u are still connected", n, CLIENTS);
 	flood_limits(attackers);
