@@ -118,6 +118,7 @@ N        ?=
 T        ?= 60
 SUB      := $(MAKE) --no-print-directory
 FOREIGN  := $(B)/netns-tests/foreign.bpf.o
+NETNSBPF := $(FOREIGN) $(B)/netns-tests/flood.bpf.o
 BENCH    := $(B)/bench
 MANDIR   ?= $(PREFIX)/share/man
 FUZZ_CC  ?= clang-19
@@ -134,9 +135,9 @@ demo: ## as root: build, and watch a small world being guarded
 	@$(SUB) all
 	@netns-tests/demo.py
 
-tests: $(TESTS) $(FOREIGN) ## build what the tests need
+tests: $(TESTS) $(NETNSBPF) ## build what the tests need
 
-$(FOREIGN): netns-tests/foreign.bpf.c
+$(NETNSBPF): $(B)/netns-tests/%.bpf.o: netns-tests/%.bpf.c
 	@mkdir -p $(@D)
 	$(say) BPF $<
 	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
@@ -153,7 +154,7 @@ check-unit: all tests ## the unit tests that need no root
 check-bpf: all tests ## as root: the unit tests that run the BPF programs
 	@netns-tests/run bpf
 
-check-netns: all $(FOREIGN) ## as root: the whole system in network namespaces
+check-netns: all $(NETNSBPF) ## as root: the whole system in network namespaces
 	@netns-tests/run netns
 
 check-asan: ## the unit tests under AddressSanitizer and UBSan

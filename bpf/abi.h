@@ -17,7 +17,7 @@
 
 enum hook { HOOK_XDP, HOOK_TC_INGRESS, HOOK_TC_EGRESS, HOOK_MAX };
 
-enum verdict { VERDICT_ACCEPT, VERDICT_DROP, VERDICT_REDIRECT, VERDICT_REJECT, VERDICT_MAX };
+enum verdict { VERDICT_ACCEPT, VERDICT_DROP, VERDICT_REDIRECT, VERDICT_REJECT, VERDICT_SYNPROXY, VERDICT_MAX };
 
 /*
  * The key: what the parser found in one packet, as 32-bit words, so that a rule is a list of
@@ -111,7 +111,7 @@ enum ct_state { CT_ESTABLISHED, CT_RELATED, CT_NEW, CT_UNTRACKED, CT_INVALID, CT
  *   NODE_BAN        put the packet's source into a set as ban lo says, go to yes
  *   NODE_CANDIDATE  all of the rule matched; node yes is what it does
  *   NODE_VERDICT    end: verdict `word`, reason mask, rule lo, counter hi; yes is the ifindex to redirect to, or what
- *                   a reject answers (REJECT_*)
+ *                   a reject or synproxy answers (REJECT_*, SYNPROXY_*)
  *
  * AT_RESUME as a target: the rule does not match. Rules that do something before their last condition, or do
  * not decide, are eager: they have an index of their own, which is searched for the lowest one before the
@@ -148,7 +148,9 @@ enum global_counter {
 	COUNTER_FLOWS_EVICTED,   /* flows without an answer that made room for others */
 	COUNTER_LIMITS_FULL,     /* packets that found no bucket for their key */
 	COUNTER_BANS_FULL,       /* bans for which there was no room */
-	COUNTERS_RESERVED = 8
+	COUNTER_COOKIES_SENT,    /* SYNs that `synproxy` answered */
+	COUNTER_COOKIES_RIGHT,   /* and handshakes that came back with a right cookie */
+	COUNTERS_RESERVED = 16
 };
 #define RULE_NONE 0xffffffffu
 
@@ -266,6 +268,13 @@ static inline __attribute__((always_inline)) __u32 node_bucket(__u64 hash, __u32
 #define REJECT_CODE4       8 /* shifts */
 #define REJECT_CODE6       16
 #define ANSWERS_PER_SECOND 1000u
+
+/* What a synproxy answers: the MSS in the low half, 0 for that of Ethernet; the window scale; what it may offer. */
+#define SYNPROXY_MSS       0xffffu
+#define SYNPROXY_SCALE     16 /* shift of 4 bits */
+#define SYNPROXY_SCALES    (1u << 20)
+#define SYNPROXY_SACK      (1u << 21)
+#define SYNPROXY_TIMESTAMP (1u << 22) /* without it none of the two above: a SYN cookie keeps them in the timestamp */
 
 /* Rules that one packet may be compared with one by one, and eager rules that it may meet. */
 #define LISTS_MAX (1u << 20)
@@ -755,6 +764,7 @@ enum family { FAMILY_IPV4, FAMILY_IPV6, FAMILY_OTHER, FAMILY_MAX };
 #define FILTER_NEEDS_SKUID (1u << 0)
 #define FILTER_TRACKS      (1u << 1) /* packets get a ct state, and make flows where they are accepted */
 #define FILTER_FOLLOWS     (1u << 2) /* a later fragment gets what its first one got; `fragments` is drop */
+#define FILTER_SYNPROXY    (1u << 3) /* SYN cookies may come back to it */
 
 struct filter_head {
 	__u32 root[FAMILY_MAX];  /* a reference; 0: there are no rules */
@@ -817,6 +827,7 @@ struct config {
 #define FEATURE_ANSWERS   (1u << 2)
 #define FEATURE_FRAGMENTS (1u << 3)
 #define FEATURE_BANS      (1u << 4)
+#define FEATURE_SYNPROXY  (1u << 5)
 
 /* The one word. Written by the command with one store through mmap; everything turns with it. */
 struct control {
@@ -852,12 +863,10 @@ struct trace {
 	__u32 mark;
 	__u32 skuid;
 	__u32 has_skuid;
-	__u32 ct; /* enum ct_state that the packet is said to have, or CT_MAX: the flow table is asked */
-	__u32 pad;
+	__u32 ct;      /* enum ct_state that the packet is said to have, or CT_MAX: the flow table is asked */
+	__u32 bans;    /* 1: a ban goes into the set; 0: nothing is changed */
 	__u64 now_ns;  /* CLOCK_MONOTONIC */
 	__u64 boot_ns; /* CLOCK_BOOTTIME */
-	__u32 bans;    /* 1: a ban goes into the set; 0: nothing is changed */
-	__u32 pad2;
 	/* out */
 	__u32 verdict;  /* enum verdict */
 	__u32 reason;   /* enum reason */

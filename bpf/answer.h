@@ -70,31 +70,31 @@ static __always_inline bool answer_is_error(const struct scratch *s)
 	return s->key[KEY_PROTO] == IPPROTO_ICMPV6 && (type < ICMP6_QUERIES || type == ICMP6_REDIRECT);
 }
 
-static __always_inline bool answer_is_refused(const struct scratch *s)
+/* From one host to one other, for all that can be seen. */
+static __always_inline bool answer_is_between_hosts(const struct scratch *s)
 {
 	const __u32 *saddr = &s->key[KEY_SADDR0], *daddr = &s->key[KEY_DADDR0];
-	__u32 kind = s->redirect & 0xff, present = s->key[KEY_PRESENT];
-	bool tcp = s->key[KEY_L4] == IPPROTO_TCP;
 	bool own = s->ifindex == LOOPBACK_DEVICE;
 
-	if (reason_is_malformed(s->reason) || present & PRESENT_LATER)
+	if (s->key[KEY_PRESENT] & PRESENT_LINK && s->key[KEY_DMAC0] >> 24 & 1)
+		return false;
+	if (s->key[KEY_FAMILY] == 4)
+		return answer_is_host4(*saddr, own) && answer_is_host4(*daddr, own);
+	return s->key[KEY_FAMILY] == 6 && answer_is_host6(saddr, own) && answer_is_host6(daddr, own);
+}
+
+static __always_inline bool answer_is_refused(const struct scratch *s)
+{
+	__u32 kind = s->redirect & 0xff;
+	bool tcp = s->key[KEY_L4] == IPPROTO_TCP;
+
+	if (reason_is_malformed(s->reason) || s->key[KEY_PRESENT] & PRESENT_LATER)
 		return true;
 	if (kind == REJECT_RESET ? !tcp : kind != REJECT_ICMP)
 		return true;
 	if (tcp && s->key[KEY_TCPFLAGS] & 4 /* RST */)
 		return true;
-	if (present & PRESENT_LINK && s->key[KEY_DMAC0] >> 24 & 1)
-		return true;
-	if (s->key[KEY_FAMILY] == 4) {
-		if (!answer_is_host4(*saddr, own) || !answer_is_host4(*daddr, own))
-			return true;
-	} else if (s->key[KEY_FAMILY] == 6) {
-		if (!answer_is_host6(saddr, own) || !answer_is_host6(daddr, own))
-			return true;
-	} else {
-		return true;
-	}
-	return answer_is_error(s);
+	return !answer_is_between_hosts(s) || answer_is_error(s);
 }
 
 /* ANSWERS_PER_SECOND of the whole host: a GCRA (ITU-T I.371) on one word. */

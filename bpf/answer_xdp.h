@@ -9,7 +9,7 @@
 
 #include "hook_xdp.h"
 
-#include "answer.h"
+#include "answer_syn.h"
 
 static __always_inline bool answer_put(struct xdp_md *ctx, const struct scratch *s, struct answer *a)
 {
@@ -31,4 +31,9 @@ static __always_inline bool answer_put(struct xdp_md *ctx, const struct scratch 
 __weak __noinline int answer_xdp(struct xdp_md *ctx)
 {
 	return answer(ctx) ? XDP_TX : XDP_DROP;
+}
+
+__weak __noinline int answer_syn_xdp(struct xdp_md *ctx)
+{
+	return answer_syn(ctx) ? XDP_TX : XDP_DROP;
 }

@@ -257,6 +257,14 @@ static __always_inline __u32 classify_prepare(struct scratch *s)
 	return FAMILY_IPV6;
 }
 
+/* Can an eager rule come before the first match of the others? Its index says the lowest one that it has. */
+static __always_inline bool classify_has_eager(struct scratch *s, const void *half)
+{
+	const struct node_fork *fork = search_node(half, s->eager & REF_NUMBER);
+
+	return s->eager && ((s->eager & REF_KIND) != REF_FORK || fork->low < s->best);
+}
+
 /* Leaves verdict, reason and rule in s. */
 static __always_inline void classify(struct scratch *s, const struct tables_head *t, const struct filter_head *filter)
 {
@@ -269,7 +277,7 @@ static __always_inline void classify(struct scratch *s, const struct tables_head
 	classify_search(s, t, filter->root[family], false);
 	if ((s->n_programs || s->n_found) && !s->done)
 		classify_rest();
-	if (!s->done && s->eager) {
+	if (!s->done && classify_has_eager(s, t)) {
 		s->floor = 0;
 		s->with_programs = 0;
 		if (bpf_loop(LISTS_MAX, classify_eager_step, NULL, 0) == LISTS_MAX)

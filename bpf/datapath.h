@@ -29,6 +29,7 @@ static __always_inline void datapath_begin(struct hook_ctx *ctx, struct scratch 
 	s->redirect = 0;
 	s->flow_make = 0;
 	s->fragment_waits = 0;
+	s->cookie = 0;
 	if (cfg.trace) {
 		trace.ct_said = CT_MAX;
 		s->ifindex = trace.ifindex;
@@ -117,7 +118,7 @@ static __always_inline enum verdict datapath(struct hook_ctx *ctx, const enum ho
 	parsed = hook_tag(ctx, s);
 	if (parsed == REASON_RULE)
 		parsed = packet_parse(ctx, s, binding->raw_ip);
-	filter_judge(ctx, s, t, filter, parsed);
+	filter_judge(ctx, s, t, filter, parsed, hook);
 	filter_settle(s, t, filter);
 	*redirect = s->redirect;
 	return datapath_end(s, number);

@@ -7,6 +7,7 @@
 #include "fragments.h"
 #include "packet.h"
 #include "sets.h"
+#include "synproxy.h"
 
 static __always_inline bool reason_is_malformed(__u32 reason)
 {
@@ -23,7 +24,8 @@ static __always_inline const struct binding *filter_binding(const struct tables_
 }
 
 /* The packet's ct state joins the key. */
-static __always_inline void filter_track(struct hook_ctx *ctx, struct scratch *s, const struct filter_head *filter)
+static __always_inline void filter_track(struct hook_ctx *ctx, struct scratch *s, const struct filter_head *filter,
+					 const enum hook hook)
 {
 	if (!(cfg.features & FEATURE_FLOWS) || !(filter->flags & FILTER_TRACKS))
 		return;
@@ -31,6 +33,9 @@ static __always_inline void filter_track(struct hook_ctx *ctx, struct scratch *s
 		s->key[KEY_CT] = trace.ct;
 	else
 		HOOK_NAME(flow_track)(ctx);
+	if (hook == HOOK_XDP && cfg.features & FEATURE_SYNPROXY && filter->flags & FILTER_SYNPROXY &&
+	    s->key[KEY_CT] == CT_INVALID)
+		HOOK_NAME(synproxy_check)(ctx);
 	s->key[KEY_CLASS] |= (s->key[KEY_CT] & 7) << CLASS_CT;
 	if (cfg.trace)
 		trace.ct_said = s->key[KEY_CT];
@@ -38,7 +43,7 @@ static __always_inline void filter_track(struct hook_ctx *ctx, struct scratch *s
 
 /* Leaves the outcome in s: verdict, reason, rule, redirect. `parsed` is what the parser said. */
 static __always_inline void filter_judge(struct hook_ctx *ctx, struct scratch *s, const struct tables_head *t,
-					 const struct filter_head *filter, enum reason parsed)
+					 const struct filter_head *filter, enum reason parsed, const enum hook hook)
 {
 	if (parsed != REASON_RULE) {
 		s->reason = parsed;
@@ -49,7 +54,7 @@ static __always_inline void filter_judge(struct hook_ctx *ctx, struct scratch *s
 	/* packet_parse() left the reason there, too. Verifier: a barrier here costs 15,000 instructions. */
 	if (s->reason != REASON_RULE)
 		return;
-	filter_track(ctx, s, filter);
+	filter_track(ctx, s, filter, hook);
 	sets_find_all(s, t, filter);
 	if (s->done)
 		return;
@@ -58,6 +63,8 @@ static __always_inline void filter_judge(struct hook_ctx *ctx, struct scratch *s
 		s->reason = REASON_FRAGMENT;
 		s->verdict = filter->fragments;
 	}
+	if (hook == HOOK_XDP && cfg.features & FEATURE_SYNPROXY && s->verdict == VERDICT_SYNPROXY)
+		synproxy_judge(s);
 }
 
 /*

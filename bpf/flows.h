@@ -176,8 +176,14 @@ static __always_inline __u64 flow_word(const struct flow *flow)
 #define FLOW_HIT_ORIGINAL 1u
 #define FLOW_HIT_REPLY    2u
 
-/* Is the flow the one of the packet? FLOW_HIT_* or 0, without branches: few paths for the verifier. */
-static __always_inline __u64 flow_hit(const struct scratch *s, const struct flow *flow)
+#define WORDS_IPV4 1
+#define WORDS_ANY  4
+
+/*
+ * Is the flow the one of the packet? FLOW_HIT_* or 0, without branches: few paths for the verifier. `words`: of an
+ * address that are looked at. One is enough if the packet is IPv4: the others are 0 in both then.
+ */
+static __always_inline __u64 flow_hit(const struct scratch *s, const struct flow *flow, const int words)
 {
 	__u64 word = flow_word(flow), ports = s->id.ports, same, other, differ;
 
@@ -187,7 +193,7 @@ static __always_inline __u64 flow_hit(const struct scratch *s, const struct flow
 	barrier_var(differ);
 	same = differ | (flow->ports ^ ports);
 	other = differ | (flow->ports ^ ((ports << 16 & 0xffff0000) | ports >> 16));
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < words; i++) {
 		same |= (flow->addr[0][i] ^ s->id.addr[0][i]) | (flow->addr[1][i] ^ s->id.addr[1][i]);
 		other |= (flow->addr[0][i] ^ s->id.addr[1][i]) | (flow->addr[1][i] ^ s->id.addr[0][i]);
 		barrier_var(same);
@@ -196,10 +202,22 @@ static __always_inline __u64 flow_hit(const struct scratch *s, const struct flow
 	return below(same, 1) * FLOW_HIT_ORIGINAL | below(other, 1) * FLOW_HIT_REPLY;
 }
 
+/* flow_hash(), which is much shorter for IPv4: most of what it folds is 0 then. */
+static __always_inline __u64 flow_number(const struct scratch *s)
+{
+	struct flow_id id = { .ports = s->id.ports, .proto = s->id.proto };
+
+	if (s->id.ipv6)
+		return flow_hash(&s->id, cfg.seed) >> 32;
+	id.addr[0][0] = s->id.addr[0][0];
+	id.addr[1][0] = s->id.addr[1][0];
+	return flow_hash(&id, cfg.seed) >> 32;
+}
+
 /* Leaves the flow's line, or FLOW_NONE, and the direction in s. */
 static __always_inline struct flow *flow_find(struct scratch *s)
 {
-	__u64 home = flow_hash(&s->id, cfg.seed) >> 32, hit;
+	__u64 home = flow_number(s), hit;
 	struct flow *flow = flow_line(home);
 	__u32 i = 0;
 
@@ -207,7 +225,7 @@ static __always_inline struct flow *flow_find(struct scratch *s)
 	s->flow = FLOW_NONE;
 	if (!flow)
 		return NULL;
-	hit = flow_hit(s, flow);
+	hit = s->id.ipv6 ? flow_hit(s, flow, WORDS_ANY) : flow_hit(s, flow, WORDS_IPV4);
 	if (!hit && flow->home_more >> 4) {
 #pragma clang loop unroll(disable)
 		for (i = 1; i < FLOW_BUCKET; i++) {
@@ -215,7 +233,7 @@ static __always_inline struct flow *flow_find(struct scratch *s)
 			flow = flow_line(home);
 			if (!flow)
 				return NULL;
-			hit = flow_hit(s, flow);
+			hit = flow_hit(s, flow, WORDS_ANY);
 			if (hit)
 				break;
 		}
@@ -575,6 +593,20 @@ static __always_inline enum ct_state flow_state_of(struct scratch *s, const stru
 	return flow_other(s, flow, role, settings);
 }
 
+/* In ticks. The clock takes 13 ns, the number of the jiffy none; ticks are longer than jiffies. */
+static __always_inline __u32 flow_now(struct scratch *s)
+{
+	__u64 jiffies = bpf_jiffies64();
+
+	if (cfg.trace)
+		return trace.now_ns >> FLOW_TICK;
+	if (s->flow_jiffies != jiffies) {
+		s->flow_ticks = bpf_ktime_get_coarse_ns() >> FLOW_TICK;
+		s->flow_jiffies = jiffies;
+	}
+	return s->flow_ticks;
+}
+
 /* Sets KEY_CT, and s->flow_make where the packet is to make a flow if it is accepted. */
 __weak __noinline int HOOK_NAME(flow_track)(struct hook_ctx *ctx)
 {
@@ -584,7 +616,7 @@ __weak __noinline int HOOK_NAME(flow_track)(struct hook_ctx *ctx)
 	if (!packet_memory(&s, &half))
 		return 0;
 	flow_read(ctx, s);
-	s->now = (cfg.trace ? trace.now_ns : bpf_ktime_get_coarse_ns()) >> FLOW_TICK;
+	s->now = flow_now(s);
 	s->key[KEY_CT] = flow_state_of(s, &((const struct tables_head *)half)->flows);
 	return 0;
 }
@@ -623,7 +655,8 @@ static __always_inline void flow_unlink(__u64 at, __u64 word)
 static __always_inline bool flow_fill(struct scratch *s, const struct flow_settings *settings, __u64 at, __u64 word)
 {
 	__u32 state = s->flow_make, proto = s->id.proto, lane = s->flow_home & (FLOW_BUCKET - 1);
-	__u32 flags = s->id.ipv6 | (state == FLOW_ESTABLISHED ? FLOW_LIBERAL | FLOW_ASSURED : 0);
+	__u32 flags = s->id.ipv6 | (state == FLOW_ESTABLISHED ? FLOW_LIBERAL | FLOW_ASSURED : 0) |
+		      (s->cookie ? FLOW_REPLIED : 0);
 	__u32 timeout =
 		state == FLOW_OTHER ? flow_timeout_other(proto, false) : FLOW_TIMEOUT_TCP + state - FLOW_SYN_SENT;
 	struct flow *flow = flow_line(at), *home = flow_line(s->flow_home);

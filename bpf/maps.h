@@ -228,6 +228,9 @@ struct scratch {
 	__u32 window;      /* not scaled; ICMP: the identifier */
 	__u32 scale;       /* of a SYN, or FLOW_NO_SCALE */
 	__u32 flow_evicts; /* 1: the line that flow_pick() found has a flow */
+	__u32 cookie;      /* 1: the packet acknowledges a SYN cookie of this host */
+	__u32 offered;     /* SYNPROXY_*: options of a SYN */
+	__u32 tsval;       /* and its timestamp */
 	__u32 n_header;    /* bytes of `header` that flow_read() left: options of a SYN, what an ICMP error quotes */
 	/* of a fragment (fragments.h) */
 	__u32 fragment_id;    /* identification: of an IPv6 packet, that of the first header that makes it a fragment */
@@ -250,6 +253,9 @@ struct scratch {
 	/* CLOCK_BOOTTIME as of this CPU's latest look at it, and when that was (sets.h) */
 	__u64 clock_ns;
 	__u64 clock_jiffies;
+	__u64 flow_jiffies; /* when flow_ticks was read (flows.h) */
+	__u32 flow_ticks;
+	__u32 pad3;
 };
 
 struct {

@@ -31,7 +31,8 @@
 	X(FRAGMENT_EARLY, "fragment-early", F, "a later fragment came before its first one")                                                                                                              \
 	X(FRAGMENT_OVERLAP, "fragment-overlap", F, "a fragment overlaps its datagram's others or its end, or came twice")                                                                                                              \
 	X(FRAGMENT_GAPS, "fragment-gaps", F, "a fragment comes while its datagram has too many gaps")                                                                                                              \
-	X(FRAGMENTS_FULL, "fragments-full", F, "no room to note what later fragments should get")
+	X(FRAGMENTS_FULL, "fragments-full", F, "no room to note what later fragments should get")                                                                                                              \
+	X(SYNPROXY_COOKIE, "synproxy-cookie", R, "a synproxy rule met what is no SYN, of no flow, and without a right cookie")
 
 enum reason {
 #define X(name, json, kind, text) REASON_##name,

@@ -32,6 +32,8 @@ int weir_xdp_answers(struct xdp_md *ctx)
 		return bpf_redirect(redirect, 0);
 	case VERDICT_REJECT:
 		return answer_xdp(ctx);
+	case VERDICT_SYNPROXY:
+		return answer_syn_xdp(ctx);
 	default:
 		return XDP_DROP;
 	}

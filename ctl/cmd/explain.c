@@ -196,7 +196,7 @@ static const char *device_name(const struct explain *explain, uint32_t ifindex, 
 
 static void say_packet(struct explain *explain, uint64_t packet, const struct runner_result *result)
 {
-	static const char *const verdicts[VERDICT_MAX] = { "accept", "drop", "redirect", "reject" };
+	static const char *const verdicts[VERDICT_MAX] = { "accept", "drop", "redirect", "reject", "synproxy" };
 	static const char *const states[CT_MAX] = { "established", "related", "new", "untracked", "invalid" };
 	const char *ct = result->ct < CT_MAX ? states[result->ct] : NULL;
 	const char *verdict = result->verdict < VERDICT_MAX ? verdicts[result->verdict] : "unknown";

@@ -142,7 +142,7 @@ const char *verdict_name(enum policy_verdict verdict)
 {
 	static const char *const names[] = {
 		[POLICY_NONE] = "none",         [POLICY_ACCEPT] = "accept", [POLICY_DROP] = "drop",
-		[POLICY_REDIRECT] = "redirect", [POLICY_REJECT] = "reject",
+		[POLICY_REDIRECT] = "redirect", [POLICY_REJECT] = "reject", [POLICY_SYNPROXY] = "synproxy",
 	};
 
 	return names[verdict];

@@ -239,7 +239,7 @@ static int say_sets(struct show *show)
 
 static void say_counters(struct show *show)
 {
-	struct counter lost = counter_at(show, COUNTER_EVENTS_LOST), full = counter_at(show, COUNTER_BANS_FULL);
+	struct counter lost = counter_at(show, COUNTER_EVENTS_LOST);
 
 	out_text(show->out, "%s", show->policy->n_counters ? "\n" : "");
 	out_array(show->out, "counters");
@@ -258,10 +258,6 @@ static void say_counters(struct show *show)
 	if (lost.packets)
 		out_text(show->out, "%12llu log events were lost: nobody read them in time\n",
 			 (unsigned long long)lost.packets);
-	out_integer(show->out, "bans_full", full.packets);
-	if (full.packets)
-		out_text(show->out, "%12llu bans found no room: their sets were full\n",
-			 (unsigned long long)full.packets);
 }
 
 static void say_attachments(struct show *show)
@@ -358,6 +354,15 @@ static void say_limits(struct show *show)
 	say_rare(show, "limits_full", COUNTER_LIMITS_FULL, "packets found no room for their key of a limit");
 }
 
+static void say_bans(struct show *show)
+{
+	if (!(show->features & FEATURE_BANS)) {
+		out_null(show->out, "bans_full");
+		return;
+	}
+	say_rare(show, "bans_full", COUNTER_BANS_FULL, "packets found no room for a ban in its set");
+}
+
 static void say_answers(struct show *show)
 {
 	if (!(show->features & FEATURE_ANSWERS)) {
@@ -418,6 +423,7 @@ static int show_say(struct show *show)
 	if (!rc && show->parts & PART_COUNTERS) {
 		say_counters(show);
 		say_limits(show);
+		say_bans(show);
 		say_answers(show);
 		rc = say_flows(show);
 	}

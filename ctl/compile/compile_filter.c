@@ -303,6 +303,14 @@ static void warn_of_covered(const struct image *image, const struct lower_contex
 		   diag);
 }
 
+static bool has_synproxy(const struct filter *filter)
+{
+	for (size_t i = 0; i < filter->n_rules; i++)
+		if (filter->rules[i].verdict == POLICY_SYNPROXY)
+			return true;
+	return false;
+}
+
 int compile_filter(struct lower_context *c, struct image *image, struct diag *diag)
 {
 	const struct filter *filter = c->filter;
@@ -313,8 +321,8 @@ int compile_filter(struct lower_context *c, struct image *image, struct diag *di
 	c->head->malformed = lower_verdict_of(filter->malformed);
 	c->head->fragments = filter->fragments == FRAGMENTS_ACCEPT ? VERDICT_ACCEPT : VERDICT_DROP;
 	c->head->fallback = lower_verdict_of(filter->default_verdict);
-	c->head->flags =
-		(filter->tracks ? FILTER_TRACKS : 0) | (filter->fragments == FRAGMENTS_TRACK ? FILTER_FOLLOWS : 0);
+	c->head->flags = (filter->tracks ? FILTER_TRACKS : 0) | (has_synproxy(filter) ? FILTER_SYNPROXY : 0) |
+			 (filter->fragments == FRAGMENTS_TRACK ? FILTER_FOLLOWS : 0);
 	c->head->fragments_judged = filter->fragments == FRAGMENTS_ACCEPT;
 	r = work_begin(&work, filter);
 	if (r == 0)

@@ -131,9 +131,14 @@ static uint32_t power_of_two(uint32_t least)
 #define BUCKETS_LINES  (1u << 18) /* a million buckets, 16 MiB */
 #define DATAGRAMS      (1u << 10) /* buckets: 7168 datagrams, half a MiB */
 
+static uint32_t verdict_feature(enum policy_verdict verdict)
+{
+	return verdict == POLICY_REJECT ? FEATURE_ANSWERS : verdict == POLICY_SYNPROXY ? FEATURE_SYNPROXY : 0;
+}
+
 static uint32_t rule_features(const struct rule *rule)
 {
-	uint32_t features = rule->verdict == POLICY_REJECT ? FEATURE_ANSWERS : 0;
+	uint32_t features = verdict_feature(rule->verdict);
 
 	for (size_t i = 0; i < rule->n_items; i++)
 		features |= rule->items[i].kind == ITEM_LIMIT ? FEATURE_LIMITS

@@ -19,6 +19,8 @@ enum verdict lower_verdict_of(enum policy_verdict verdict)
 		return VERDICT_REDIRECT;
 	case POLICY_REJECT:
 		return VERDICT_REJECT;
+	case POLICY_SYNPROXY:
+		return VERDICT_SYNPROXY;
 	default:
 		return VERDICT_DROP;
 	}
@@ -116,6 +118,23 @@ static uint32_t lower_condition(struct program *program, const struct meaning *m
 	return entry;
 }
 
+static uint32_t synproxy_answer(const struct synproxy *synproxy)
+{
+	uint32_t answer = synproxy->mss;
+
+	if (!synproxy->timestamp)
+		return answer;
+	if (synproxy->scale >= 0)
+		answer |= SYNPROXY_SCALES | (uint32_t)synproxy->scale << SYNPROXY_SCALE;
+	return answer | SYNPROXY_TIMESTAMP | (synproxy->sack ? SYNPROXY_SACK : 0);
+}
+
+/* Its verdict is all that can be said of it: no ifindex, no answer. */
+static bool verdict_is_plain(enum policy_verdict verdict)
+{
+	return verdict == POLICY_ACCEPT || verdict == POLICY_DROP;
+}
+
 static uint32_t lower_verdict(struct lower_context *c, size_t number)
 {
 	const struct rule *rule = &c->filter->rules[number];
@@ -134,6 +153,8 @@ static uint32_t lower_verdict(struct lower_context *c, size_t number)
 				   ? REJECT_RESET
 				   : REJECT_ICMP | (uint32_t)rule->reject.code4 << REJECT_CODE4 |
 					     (uint32_t)rule->reject.code6 << REJECT_CODE6;
+	else if (rule->verdict == POLICY_SYNPROXY)
+		node.yes = synproxy_answer(&rule->synproxy);
 	return program_add(c->program, node);
 }
 
@@ -215,8 +236,7 @@ void lower_rule(struct lower_context *c, size_t number, const struct meaning *me
 
 	for (size_t i = 0; i < action_start(rule); i++)
 		all_settled = all_settled && settled[i];
-	plain = action_start(rule) == rule->n_items && rule->verdict != POLICY_REDIRECT &&
-		rule->verdict != POLICY_REJECT;
+	plain = action_start(rule) == rule->n_items && verdict_is_plain(rule->verdict);
 	if (!eager && all_settled && plain) {
 		*ret_flags = lower_verdict_of(rule->verdict);
 		*ret_more = c->input->counters->rule[c->filter_number][number];

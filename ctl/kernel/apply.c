@@ -18,6 +18,7 @@
 #include "numbers.h"
 #include "pool.h"
 #include "root.h"
+#include "synproxy.h"
 #include "tests.h"
 
 struct stage {
@@ -621,6 +622,8 @@ int root_apply(struct weir_root *root, const struct policy *policy, const struct
 	memset(ret, 0, sizeof(*ret));
 	if (r == 0)
 		r = resolve_devices(&s);
+	if (r == 0)
+		r = synproxy_check(policy, diag);
 	if (r == 0)
 		r = choose_slots(&s);
 	if (r == 0 && nothing_to_do(&s)) {

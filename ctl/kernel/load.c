@@ -11,6 +11,7 @@
 #include <xdp/libxdp.h>
 
 #include "load.h"
+#include "synproxy.h"
 #include "weir.skel.h"
 
 const struct shared_maps shared_none = {
@@ -116,7 +117,7 @@ void load_close(struct weir_bpf *bpf)
 
 struct bpf_program *load_xdp(const struct weir_bpf *bpf, uint32_t features)
 {
-	return features & FEATURE_ANSWERS ? bpf->progs.weir_xdp_answers : bpf->progs.weir_xdp;
+	return features & (FEATURE_ANSWERS | FEATURE_SYNPROXY) ? bpf->progs.weir_xdp_answers : bpf->progs.weir_xdp;
 }
 
 uint64_t load_programs_hash(void)
@@ -143,6 +144,10 @@ int load_open(struct weir_bpf **ret, const struct capacity *c, unsigned int flag
 	struct weir_bpf *bpf;
 	int r;
 
+	if (c->features & FEATURE_SYNPROXY && !synproxy_kernel_can())
+		return diag_errno(diag, EOPNOTSUPP,
+				  "cannot load 'synproxy': this kernel has no SYN cookies in XDP (kernel 6.0 and "
+				  "CONFIG_SYN_COOKIES are needed)");
 	load_log_reset();
 	bpf = weir_bpf__open();
 	if (!bpf)

@@ -20,6 +20,7 @@
 #include "load.h"
 #include "probe.skel.h"
 #include "root.h"
+#include "synproxy.h"
 #include "weir.skel.h"
 
 /* libxdp's dispatcher calls its programs as extensions of its own functions: can one be put in place? */
@@ -104,6 +105,7 @@ int kernel_probe(struct probe **ret, size_t *ret_n)
 	struct utsname name;
 	struct diag diag;
 	enum probe_state state;
+	char detail[sizeof(list.at[0].detail)];
 
 	uname(&name);
 	add(&list, "kernel", PROBE_YES, name.release);
@@ -131,6 +133,8 @@ int kernel_probe(struct probe **ret, size_t *ret_n)
 		    : "extension programs (freplace) are refused: one XDP program a device, weir attaches alone");
 	state = has_tcx();
 	add(&list, "tcx", state, state == PROBE_YES ? "TC through links" : "before 6.6: TC through a clsact qdisc");
+	state = synproxy_probe(detail, sizeof(detail));
+	add(&list, "synproxy", state, detail);
 	state = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0) & MEMBARRIER_CMD_GLOBAL ? PROBE_YES : PROBE_NO;
 	add(&list, "membarrier", state,
 	    state == PROBE_YES ? "waits for packets under old rules" : "a map update is used instead");
@@ -148,6 +152,8 @@ int kernel_verified(struct verified *ret, size_t *ret_n, struct diag *diag)
 	int r;
 
 	small.features = ~0u; /* all that a rule file can ask for */
+	if (!synproxy_kernel_can())
+		small.features &= ~FEATURE_SYNPROXY;
 	r = load_open(&bpf, &small, 0, &shared_none, diag);
 
 	if (r)

@@ -8,7 +8,7 @@
 
 static const char *verdict_word(enum verdict verdict)
 {
-	static const char *const words[] = { "accept", "drop", "redirect", "reject" };
+	static const char *const words[] = { "accept", "drop", "redirect", "reject", "synproxy" };
 
 	return verdict < VERDICT_MAX ? words[verdict] : "?";
 }
@@ -29,6 +29,7 @@ static enum verdict wanted_verdict(const struct test *test)
 	return test->verdict == POLICY_ACCEPT     ? VERDICT_ACCEPT
 	       : test->verdict == POLICY_REDIRECT ? VERDICT_REDIRECT
 	       : test->verdict == POLICY_REJECT   ? VERDICT_REJECT
+	       : test->verdict == POLICY_SYNPROXY ? VERDICT_SYNPROXY
 						  : VERDICT_DROP;
 }
 

@@ -118,6 +118,20 @@ static void check_condition(struct lang *l, const struct filter *filter, struct 
 	}
 }
 
+static void check_synproxy(struct lang *l, const struct filter *filter, const struct synproxy *synproxy)
+{
+	if (filter->hook != POLICY_XDP) {
+		diag_error(l->diag, synproxy->loc, "'synproxy' does not work on 'hook %s'", hook_words(filter));
+		diag_hint(l->diag, "it exists on 'hook ingress' and 'hook ingress generic'");
+		diag_other(l->diag, filter->loc);
+	}
+	if (!synproxy->timestamp && (synproxy->scale >= 0 || synproxy->sack)) {
+		diag_warning(l->diag, synproxy->loc, "'%s' has no effect without 'timestamp'",
+			     synproxy->sack ? "sack-perm" : "wscale");
+		diag_hint(l->diag, "a SYN cookie keeps it in the timestamp");
+	}
+}
+
 static void ban_refused(struct lang *l, const struct set_use *use, const char *why, const char *hint)
 {
 	diag_error(l->diag, use->loc, "cannot ban into set '%s': %s", use->entry->set.name, why);
@@ -163,6 +177,8 @@ static void check_rule(struct lang *l, const struct filter *filter, struct rule 
 		else if (item->kind == ITEM_BAN)
 			check_ban(l, &item->ban);
 	}
+	if (rule->verdict == POLICY_SYNPROXY)
+		check_synproxy(l, filter, &rule->synproxy);
 	contradict_rule(l, rule);
 }
 

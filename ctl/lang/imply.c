@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Conditions that nobody wrote: what a limit or a reject needs of a packet. With them in the rule, nobody behind the
+ * Conditions that nobody wrote: what a limit, a reject or a synproxy needs of a packet. With them in the rule, nobody behind the
  * parser has to know that a limit is of packets that have its key, or that a reset answers TCP.
  */
 #include "lang.h"
@@ -86,17 +86,17 @@ bool imply_key_field(struct lang *l, const struct item *items, size_t n, const s
 	return true;
 }
 
-bool imply_reject(struct lang *l, const struct item *items, size_t n, const struct rule *rule, struct location loc,
-		  struct condition *ret)
+bool imply_verdict(struct lang *l, const struct item *items, size_t n, const struct rule *rule, struct location loc,
+		   struct condition *ret)
 {
-	bool reset = rule->reject.kind == REJECT_WITH_TCP_RESET;
+	bool tcp = rule->verdict == POLICY_SYNPROXY || rule->reject.kind == REJECT_WITH_TCP_RESET;
 	uint8_t family = rule->reject.family;
 
-	if (!reset && !family) /* anything; what is not IP gets no answer */
+	if (!tcp && !family) /* anything; what is not IP gets no answer */
 		return false;
-	if (items_have(items, n, reset ? LAYER_TCP : family == 4 ? LAYER_IP4 : LAYER_IP6))
+	if (items_have(items, n, tcp ? LAYER_TCP : family == 4 ? LAYER_IP4 : LAYER_IP6))
 		return false;
-	*ret = implied(l, reset ? FIELD_META_L4PROTO : FIELD_META_NFPROTO, 1, loc);
-	set_value(ret, 0, reset ? 6 : family);
+	*ret = implied(l, tcp ? FIELD_META_L4PROTO : FIELD_META_NFPROTO, 1, loc);
+	set_value(ret, 0, tcp ? 6 : family);
 	return true;
 }

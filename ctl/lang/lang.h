@@ -168,12 +168,12 @@ void lang_track(struct lang *l); /* after lang_check() found no error: which fil
 void contradict_rule(struct lang *l, const struct rule *rule);
 
 /* ---- imply.c ---- */
-/* The condition that leaves a limit only packets with a field of its key, or a reject those that it can answer. false: the
+/* The condition that leaves a limit only packets with a field of its key, or a reject or synproxy those that it can answer. false: the
  * items in front of it see to that. */
 bool imply_key_field(struct lang *l, const struct item *items, size_t n, const struct limit_rate *limit, size_t field,
 		     struct condition *ret);
-bool imply_reject(struct lang *l, const struct item *items, size_t n, const struct rule *rule, struct location loc,
-		  struct condition *ret);
+bool imply_verdict(struct lang *l, const struct item *items, size_t n, const struct rule *rule, struct location loc,
+		   struct condition *ret);
 
 /* ---- parse.c ---- */
 void lang_read_file(struct lang *l, const char *path, struct location from);

@@ -59,10 +59,11 @@ bool parse_flows(struct parser *p);
 bool parse_rule(struct parser *p, struct rule *ret);
 bool parse_condition(struct parser *p, struct condition *ret);
 bool parse_field(struct parser *p, enum field *ret);
-/* From the words `limit`, `ban` and `reject` on. */
+/* From the words `limit`, `ban`, `reject` and `synproxy` on. */
 bool parse_limit(struct parser *p, struct limit_rate *ret);
 bool parse_ban(struct parser *p, struct ban_statement *ret);
 bool parse_reject(struct parser *p, struct reject *ret);
+bool parse_synproxy(struct parser *p, struct synproxy *ret);
 /* `/24`, of at most 32 or 128 bits; the slash is consumed. */
 bool parse_prefix_length(struct parser *p, uint8_t most, uint8_t *ret);
 /* A device's name, as a word, a text or a define. */

@@ -32,10 +32,10 @@ static void unknown_field(struct parser *p, const struct field_word *words, stru
 	suggest_start(&s, words[at].text, words[at].length);
 	field_suggest(&s, words, at + 1);
 	if (!at) {
-		static const char *const others[] = { "counter",  "log",       "limit",     "ban",
-						      "accept",   "drop",      "reject",    "redirect",
-						      "continue", "comment",   "hook",      "device",
-						      "default",  "malformed", "fragments", "counters" };
+		static const char *const others[] = { "counter",  "log",     "limit",    "ban",       "accept",
+						      "drop",     "reject",  "redirect", "continue",  "comment",
+						      "hook",     "device",  "default",  "malformed", "fragments",
+						      "counters", "synproxy" };
 
 		for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
 			suggest_offer(&s, others[i]);
@@ -127,7 +127,8 @@ static bool is_statement_word(const struct token *token)
 {
 	return token_is(token, "accept") || token_is(token, "drop") || token_is(token, "counter") ||
 	       token_is(token, "log") || token_is(token, "redirect") || token_is(token, "continue") ||
-	       token_is(token, "reject") || token_is(token, "limit") || token_is(token, "ban");
+	       token_is(token, "reject") || token_is(token, "synproxy") || token_is(token, "limit") ||
+	       token_is(token, "ban");
 }
 
 static bool has_type(const struct condition *c, enum value_type type)

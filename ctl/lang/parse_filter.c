@@ -112,6 +112,11 @@ static bool parse_verdict(struct parser *p, struct rule *rule, struct rule_state
 			return false;
 		rule->verdict = POLICY_REJECT;
 		loc = parser_span(p, loc);
+	} else if (token_is(&p->tok, "synproxy")) {
+		if (!parse_synproxy(p, &rule->synproxy))
+			return false;
+		rule->verdict = POLICY_SYNPROXY;
+		loc = rule->synproxy.loc;
 	} else {
 		bool fwd = token_is(&p->tok, "fwd");
 
@@ -129,7 +134,8 @@ static bool parse_verdict(struct parser *p, struct rule *rule, struct rule_state
 static bool is_verdict(const struct token *token)
 {
 	return token_is(token, "accept") || token_is(token, "drop") || token_is(token, "continue") ||
-	       token_is(token, "reject") || token_is(token, "redirect") || token_is(token, "fwd");
+	       token_is(token, "reject") || token_is(token, "synproxy") || token_is(token, "redirect") ||
+	       token_is(token, "fwd");
 }
 
 static bool parse_comment(struct parser *p, struct rule *rule, struct rule_state *state)
@@ -179,7 +185,7 @@ static bool parse_item(struct parser *p, struct rule *rule, struct rule_state *s
 	return true;
 }
 
-/* In front of everything else, as in nft: a counter does not see the packets that the reject is not for. */
+/* In front of everything else, as in nft: a counter does not see the packets that the verdict is not for. */
 static void add_implied(struct parser *p, struct rule *rule, struct location loc)
 {
 	struct condition condition;
@@ -187,7 +193,7 @@ static void add_implied(struct parser *p, struct rule *rule, struct location loc
 
 	while (n < rule->n_items && p->items[n].kind == ITEM_CONDITION)
 		n++;
-	if (!imply_reject(p->l, p->items, n, rule, loc, &condition))
+	if (!imply_verdict(p->l, p->items, n, rule, loc, &condition))
 		return;
 	item_push(p, rule, ITEM_CONDITION);
 	memmove(p->items + 1, p->items, (rule->n_items - 1) * sizeof(*p->items));
@@ -209,10 +215,10 @@ bool parse_rule(struct parser *p, struct rule *ret)
 		acts |= p->items[i].kind != ITEM_CONDITION && p->items[i].kind != ITEM_LIMIT;
 	if (!acts && !state.verdict.file && p->l->diag->n_errors == errors) {
 		diag_error(p->l->diag, rule.loc, "this rule does nothing");
-		diag_hint(p->l->diag, "expected accept, drop, reject, redirect, counter, log or ban");
+		diag_hint(p->l->diag, "expected accept, drop, reject, synproxy, redirect, counter, log or ban");
 		return true;
 	}
-	if (rule.verdict == POLICY_REJECT)
+	if (rule.verdict == POLICY_REJECT || rule.verdict == POLICY_SYNPROXY)
 		add_implied(p, &rule, state.verdict);
 	rule.items = arena_copy(p->l->arena, p->items, rule.n_items * sizeof(*rule.items));
 	*ret = rule;

@@ -365,10 +365,12 @@ static bool parse_expect(struct parser *p, struct test *test, struct test_entry 
 		test->verdict = POLICY_REDIRECT;
 	} else if (parser_accept_word(p, "reject")) {
 		test->verdict = POLICY_REJECT;
+	} else if (parser_accept_word(p, "synproxy")) {
+		test->verdict = POLICY_SYNPROXY;
 	} else if (parser_unsupported(p)) {
 		return false;
 	} else {
-		return parser_expected(p, "accept, drop, reject or redirect behind 'expect'");
+		return parser_expected(p, "accept, drop, reject, synproxy or redirect behind 'expect'");
 	}
 	if (parser_accept_word(p, "by")) {
 		const char *what = "FILTER:LINE, FILE.rules:LINE, 'default' or a reason behind 'by'";

@@ -15,7 +15,7 @@
 
 /* The order is that of the hooks and verdicts in the data path; the compiler translates by name. */
 enum policy_hook { POLICY_XDP, POLICY_TC_INGRESS, POLICY_TC_EGRESS, POLICY_HOOK_MAX };
-enum policy_verdict { POLICY_NONE, POLICY_ACCEPT, POLICY_DROP, POLICY_REDIRECT, POLICY_REJECT };
+enum policy_verdict { POLICY_NONE, POLICY_ACCEPT, POLICY_DROP, POLICY_REDIRECT, POLICY_REJECT, POLICY_SYNPROXY };
 
 /* The state of a packet's flow, as in nft; the order is that of the data path. */
 enum policy_ct { POLICY_CT_ESTABLISHED, POLICY_CT_RELATED, POLICY_CT_NEW, POLICY_CT_UNTRACKED, POLICY_CT_INVALID };
@@ -220,7 +220,7 @@ struct condition {
 	const struct set *set; /* a named set, or NULL: */
 	struct element *elements;
 	size_t n_elements;
-	bool implied; /* nobody wrote it: what a limit or a reject of the rule needs of a packet */
+	bool implied; /* nobody wrote it: what a limit or the verdict of the rule needs of a packet */
 };
 
 /*
@@ -268,6 +268,22 @@ struct reject {
 	uint8_t code4, code6;
 };
 
+/*
+ * What a synproxy offers in its SYN-ACK, if the client did. An implied condition leaves it TCP only. The filter tracks, and
+ * is on XDP.
+ */
+struct synproxy {
+	struct location loc;
+	uint16_t mss;   /* 0: that of Ethernet */
+	int8_t scale;   /* -1: no window scaling */
+	bool timestamp; /* without it neither scale nor sack is offered */
+	bool sack;
+};
+
+#define SYNPROXY_MSS_LEAST  88 /* the kernel's least */
+#define SYNPROXY_MSS_MOST   65535
+#define SYNPROXY_SCALE_MOST 14
+
 enum item_kind { ITEM_CONDITION, ITEM_COUNTER, ITEM_LOG, ITEM_LIMIT, ITEM_BAN };
 
 /* A rule's items are worked through from left to right, as in nft: a condition that fails ends the rule,
@@ -294,6 +310,7 @@ struct rule {
 	enum policy_verdict verdict; /* POLICY_NONE: the search goes on */
 	unsigned int redirect;       /* number in policy.devices */
 	struct reject reject;
+	struct synproxy synproxy;
 	const char *comment; /* or NULL */
 	uint64_t handle;     /* stable: of the filter's name, the canonical text, and which of equal ones */
 };

@@ -189,7 +189,7 @@ static void print_condition(struct strbuf *b, const struct policy *policy, const
 
 const char *print_verdict(enum policy_verdict verdict)
 {
-	static const char *const words[] = { "continue", "accept", "drop", "redirect", "reject" };
+	static const char *const words[] = { "continue", "accept", "drop", "redirect", "reject", "synproxy" };
 
 	return words[verdict];
 }
@@ -242,6 +242,8 @@ static void print_rule(struct strbuf *b, const struct policy *policy, const stru
 			print_quoted(b, policy->devices[rule->redirect]);
 		} else if (rule->verdict == POLICY_REJECT) {
 			print_reject(b, &rule->reject);
+		} else if (rule->verdict == POLICY_SYNPROXY) {
+			print_synproxy(b, &rule->synproxy);
 		}
 	}
 	if (rule->comment) {

@@ -82,6 +82,18 @@ void print_reject(struct strbuf *b, const struct reject *reject)
 			strbuf_format(b, " with %s %s", r->with, r->name);
 }
 
+void print_synproxy(struct strbuf *b, const struct synproxy *synproxy)
+{
+	if (synproxy->mss)
+		strbuf_format(b, " mss %u", synproxy->mss);
+	if (synproxy->scale >= 0)
+		strbuf_format(b, " wscale %d", synproxy->scale);
+	if (synproxy->timestamp)
+		strbuf_str(b, " timestamp");
+	if (synproxy->sack)
+		strbuf_str(b, " sack-perm");
+}
+
 static void print_flow_times(struct strbuf *b, const struct flows *flows)
 {
 	const char *open = NULL; /* the protocol whose list it is */

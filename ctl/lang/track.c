@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Which filters track flows: those that ask for `ct state`, and whatever stands on the same devices, so that both directions
+ * Which filters track flows: those that ask for `ct state` or have a synproxy, and whatever stands on the same devices, so that both directions
  * are seen. Where nothing stands in one direction, a filter is implied that accepts everything.
  */
 #include "lang.h"
@@ -10,6 +10,8 @@ static bool asks(const struct filter *filter)
 	for (size_t r = 0; r < filter->n_rules; r++) {
 		const struct rule *rule = &filter->rules[r];
 
+		if (rule->verdict == POLICY_SYNPROXY)
+			return true;
 		for (size_t i = 0; i < rule->n_items; i++) {
 			const struct condition *condition = &rule->items[i].condition;
 

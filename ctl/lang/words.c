@@ -219,7 +219,6 @@ const struct reject_name reject_names[] = {
 static const struct {
 	const char *word, *verdict, *hint;
 } unsupported[] = {
-	{ "synproxy", "is not supported yet", NULL },
 	{ "guard", "is not supported yet", NULL },
 	{ "service", "is not supported yet", NULL },
 	{ "quota", "is not supported yet", NULL },
@@ -256,9 +255,10 @@ const char *words_unsupported(const char *word, size_t length, const char **ret_
 bool words_reserved(const char *word, size_t length)
 {
 	static const char *const words[] = {
-		"counter", "log", "accept",  "drop",   "redirect", "fwd",     "continue",  "comment",   "name",
-		"prefix",  "to",  "packets", "bytes",  "hook",     "default", "malformed", "fragments", "counters",
-		"filter",  "set", "test",    "define", "include",  "rule",    "reject",    "limit",     "ban",
+		"counter", "log",       "accept",    "drop",     "redirect", "fwd",   "continue",
+		"comment", "name",      "prefix",    "to",       "packets",  "bytes", "hook",
+		"default", "malformed", "fragments", "counters", "filter",   "set",   "test",
+		"define",  "include",   "rule",      "reject",   "limit",    "ban",   "synproxy",
 	};
 	const char *hint;
 

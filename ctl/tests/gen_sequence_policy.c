@@ -48,6 +48,11 @@ static void put_ordinary(FILE *out, struct random *r)
 		"iif dev1",
 		"fragment exists",
 		"meta length > 200",
+		"saddr @b0",
+		"saddr @b1",
+		"saddr != @b0",
+		"daddr @b1",
+		"ip6 saddr @b0",
 	};
 
 	say(out, "%s", random_pick(r, conditions));
@@ -76,6 +81,16 @@ static void put_limit(FILE *out, struct random *r)
 	else
 		say(out, "limit rate %s%u bytes/%s burst %u bytes%s", over, random_between(r, 250, 5000), unit,
 		    random_below(r, 2000), key);
+}
+
+/* Short ones end while the conversation goes on. */
+static void put_ban(FILE *out, struct random *r)
+{
+	static const char *const whats[] = { "", "", "saddr/24 ", "saddr/32/128 ", "saddr/1/48 " };
+	const char *what = random_pick(r, whats);
+
+	say(out, "ban %ums %s@b%u ", random_between(r, 1, random_chance(r, 50) ? 3000 : 60000), what,
+	    random_below(r, 2));
 }
 
 static void put_verdict(FILE *out, struct random *r)
@@ -111,6 +126,13 @@ static void put_rule(FILE *out, struct random *r, bool asks)
 	if (limited) {
 		put_limit(out, r);
 		say(out, " ");
+	}
+	if (random_chance(r, limited ? 30 : 5)) {
+		put_ban(out, r);
+		if (random_chance(r, 20)) {
+			put_ordinary(out, r);
+			say(out, " ");
+		}
 	}
 	if (counted)
 		say(out, random_chance(r, 50) ? "counter " : "counter c ");
@@ -182,6 +204,7 @@ char *gen_sequence_policy(struct random *random)
 
 	if (!f)
 		abort();
+	say(f, "set b0 { type addr; size 4096; timeout 1h }\nset b1 { type addr; size 4096; flags timeout }\n");
 	if (random_chance(random, 60))
 		put_flows(f, random);
 	if (in)

@@ -131,10 +131,9 @@ int loaded_run(struct loaded *loaded, const struct frame *frame, const struct me
 		[POLICY_TC_EGRESS] = HOOK_TC_EGRESS,
 	};
 	static const enum policy_verdict verdicts[] = {
-		[VERDICT_ACCEPT] = POLICY_ACCEPT,
-		[VERDICT_DROP] = POLICY_DROP,
-		[VERDICT_REDIRECT] = POLICY_REDIRECT,
-		[VERDICT_REJECT] = POLICY_REJECT,
+		[VERDICT_ACCEPT] = POLICY_ACCEPT,     [VERDICT_DROP] = POLICY_DROP,
+		[VERDICT_REDIRECT] = POLICY_REDIRECT, [VERDICT_REJECT] = POLICY_REJECT,
+		[VERDICT_SYNPROXY] = POLICY_SYNPROXY,
 	};
 	static const enum ct_state states[] = {
 		[POLICY_CT_ESTABLISHED] = CT_ESTABLISHED, [POLICY_CT_RELATED] = CT_RELATED, [POLICY_CT_NEW] = CT_NEW,
@@ -149,6 +148,7 @@ int loaded_run(struct loaded *loaded, const struct frame *frame, const struct me
 		.mark = meeting->mark,
 		.skuid = meeting->skuid,
 		.now_ns = now_of(meeting),
+		.bans = true,
 		.has_ct = meeting->ct != MODEL_NONE,
 		.ct = meeting->ct == MODEL_NONE ? CT_MAX : states[meeting->ct],
 	};

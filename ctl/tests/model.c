@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model_bans.h"
 #include "model_flows.h"
 #include "model_fragments.h"
 #include "model_limits.h"
@@ -224,7 +225,7 @@ static bool in_elements(const struct field_value *v, unsigned int n_fields, cons
 	return false;
 }
 
-static bool condition_holds(const struct packet *p, const struct condition *c)
+static bool condition_holds(const struct packet *p, const struct condition *c, const struct model_bans *bans)
 {
 	struct field_value v[CONCAT_MAX];
 	bool found;
@@ -238,7 +239,8 @@ static bool condition_holds(const struct packet *p, const struct condition *c)
 		for (unsigned int i = 0; i < 4; i++)
 			v[0].value.w[i] &= c->mask.w[i];
 	if (c->set)
-		found = in_elements(v, c->n_fields, c->set->elements, c->set->n_elements);
+		found = in_elements(v, c->n_fields, c->set->elements, c->set->n_elements) ||
+			(c->set->banned && model_bans_have(bans, c->set, v[0].family, &v[0].value, p->frame->now_ns));
 	else
 		found = in_elements(v, c->n_fields, c->elements, c->n_elements);
 	return found != c->negated;
@@ -269,6 +271,18 @@ static bool limit_holds(const struct packet *p, const struct limit_rate *limit, 
 	return model_limits_within(limits, limit, key, p->frame->wire_length, p->frame->now_ns) != limit->over;
 }
 
+/* ---- bans ---- */
+
+static void ban(const struct packet *p, const struct ban_statement *statement, struct model_bans *bans)
+{
+	struct field_value v;
+
+	if (!layer_is_there(p, LAYER_IP_ANY))
+		return;
+	v = read_field(p, FIELD_SADDR);
+	model_bans_add(bans, statement, v.family, &v.value, p->frame->now_ns);
+}
+
 /* ---- filters ---- */
 
 struct judging {
@@ -278,6 +292,7 @@ struct judging {
 	struct model_result result;
 	struct model_state *state;
 	struct model_counters *counters;
+	bool anew; /* the packet begins a flow anew */
 };
 
 static void count(const struct judging *j, struct model_count *sum)
@@ -286,8 +301,27 @@ static void count(const struct judging *j, struct model_count *sum)
 	sum->bytes += j->packet->frame->wire_length;
 }
 
+enum { FIN = 1, SYN = 2, RST = 4, ACK = 16 };
+
+/* Of no packet here the cookie is right. */
+static enum policy_verdict synproxy_verdict(const struct judging *j, enum reason *reason)
+{
+	struct field_value flags = { 0 };
+
+	if (j->packet->ct == POLICY_CT_ESTABLISHED || j->anew)
+		return POLICY_ACCEPT;
+	if (layer_is_there(j->packet, LAYER_TCP))
+		flags = read_field(j->packet, FIELD_TCP_FLAGS);
+	if ((flags.value.w[0] & (FIN | SYN | RST | ACK)) == SYN)
+		return POLICY_SYNPROXY;
+	*reason = REASON_SYNPROXY_COOKIE;
+	return POLICY_DROP;
+}
+
 static struct model_result decide(struct judging *j, enum policy_verdict verdict, enum reason reason)
 {
+	if (verdict == POLICY_SYNPROXY)
+		verdict = synproxy_verdict(j, &reason);
 	j->result.verdict = verdict;
 	j->result.reason = reason;
 	if (j->counters && j->result.filter >= 0) {
@@ -295,6 +329,8 @@ static struct model_result decide(struct judging *j, enum policy_verdict verdict
 		if (j->result.rule >= 0)
 			count(j, &j->counters->rule[j->result.filter][j->result.rule]);
 	}
+	if (reason == REASON_SYNPROXY_COOKIE) /* the rule counts it, and does not answer for it */
+		j->result.rule = MODEL_NONE;
 	return j->result;
 }
 
@@ -306,10 +342,12 @@ static bool rule_applies(struct judging *j, size_t number_of_rule)
 	for (size_t i = 0; i < rule->n_items; i++) {
 		const struct item *item = &rule->items[i];
 
-		if (item->kind == ITEM_CONDITION && !condition_holds(j->packet, &item->condition))
+		if (item->kind == ITEM_CONDITION && !condition_holds(j->packet, &item->condition, j->state->bans))
 			return false;
 		if (item->kind == ITEM_LIMIT && !limit_holds(j->packet, &item->limit, j->state->limits))
 			return false;
+		if (item->kind == ITEM_BAN)
+			ban(j->packet, &item->ban, j->state->bans);
 		if (item->kind == ITEM_COUNTER && j->counters) {
 			if (item->counter.named >= 0)
 				count(j, &j->counters->named[item->counter.named]);
@@ -360,7 +398,9 @@ static int find_filter(const struct policy *policy, enum policy_hook hook, int d
 
 static bool asks_for_state(const struct filter *filter)
 {
-	for (size_t r = 0; r < filter->n_rules; r++)
+	for (size_t r = 0; r < filter->n_rules; r++) {
+		if (filter->rules[r].verdict == POLICY_SYNPROXY)
+			return true;
 		for (size_t i = 0; i < filter->rules[r].n_items; i++) {
 			const struct item *item = &filter->rules[r].items[i];
 
@@ -370,6 +410,7 @@ static bool asks_for_state(const struct filter *filter)
 				if (item->condition.field[n] == FIELD_CT_STATE)
 					return true;
 		}
+	}
 	return false;
 }
 
@@ -419,6 +460,7 @@ static struct model_result judge_with_state(struct judging *j)
 
 	j->packet->ct = said.state;
 	j->result.ct = said.state;
+	j->anew = said.anew;
 	result = judge_by_rules(j);
 	if (said.begins && (result.verdict == POLICY_ACCEPT || result.verdict == POLICY_REDIRECT ||
 			    (result.verdict == POLICY_REJECT && j->packet->frame->hook == POLICY_TC_EGRESS)))
@@ -464,6 +506,7 @@ struct model_result model_judge(const struct policy *policy, const struct model_
 	};
 	enum reason malformed;
 
+	model_bans_end(state->bans);
 	j.filter = filter_of(policy, frame, &j.result.filter);
 	if (!j.filter)
 		return decide(&j, POLICY_ACCEPT, REASON_UNBOUND);
@@ -487,6 +530,7 @@ struct model_state *model_state_new(const struct policy *policy)
 		abort();
 	state->flows = model_flows_new(&policy->flows);
 	state->limits = model_limits_new();
+	state->bans = model_bans_new();
 	state->fragments = model_fragments_new();
 	return state;
 }
@@ -497,6 +541,7 @@ void model_state_free(struct model_state *state)
 		return;
 	model_flows_free(state->flows);
 	model_limits_free(state->limits);
+	model_bans_free(state->bans);
 	model_fragments_free(state->fragments);
 	free(state);
 }
@@ -543,7 +588,7 @@ void model_counters_free(struct model_counters *counters)
 
 void model_print(const struct policy *policy, const struct model_result *result, char *text, size_t size)
 {
-	static const char *const verdicts[] = { "none", "accept", "drop", "redirect", "reject" };
+	static const char *const verdicts[] = { "none", "accept", "drop", "redirect", "reject", "synproxy" };
 	static const char *const reasons[] = {
 #define X(name, json, kind, sentence) json,
 		REASONS(X)

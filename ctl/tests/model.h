@@ -44,6 +44,7 @@ struct model_result {
 struct model_state {
 	struct model_flows *flows;
 	struct model_limits *limits;
+	struct model_bans *bans;
 	struct model_fragments *fragments;
 };
 

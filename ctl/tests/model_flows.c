@@ -217,10 +217,12 @@ static struct flow *add(struct model_flows *flows)
 	return &flows->flow[flows->n++];
 }
 
-static const struct model_said said_established = { POLICY_CT_ESTABLISHED, false },
-			       said_related = { POLICY_CT_RELATED, false }, said_new = { POLICY_CT_NEW, false },
-			       said_begins = { POLICY_CT_NEW, true }, said_untracked = { POLICY_CT_UNTRACKED, false },
-			       said_invalid = { POLICY_CT_INVALID, false };
+static const struct model_said said_established = { .state = POLICY_CT_ESTABLISHED },
+			       said_related = { .state = POLICY_CT_RELATED }, said_new = { .state = POLICY_CT_NEW },
+			       said_begins = { .state = POLICY_CT_NEW, .begins = true },
+			       said_anew = { .state = POLICY_CT_NEW, .begins = true, .anew = true },
+			       said_untracked = { .state = POLICY_CT_UNTRACKED },
+			       said_invalid = { .state = POLICY_CT_INVALID };
 
 /* ---- all but TCP ---- */
 
@@ -461,7 +463,7 @@ static struct model_said ask_tcp(const struct model_flows *flows, struct flow *f
 	case DENIED:
 		return said_invalid;
 	case AGAIN:
-		return said_begins;
+		return said_anew;
 	case CHANGED:
 		if (direction == REPLY)
 			flow->replied = true;

@@ -17,6 +17,7 @@ void model_flows_free(struct model_flows *flows);
 struct model_said {
 	enum policy_ct state;
 	bool begins; /* a flow begins with it, if it is accepted */
+	bool anew;   /* and that flow is there */
 };
 
 /* Of a packet that rules may judge, before they do. */

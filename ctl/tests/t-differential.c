@@ -26,7 +26,7 @@
 struct tally {
 	unsigned long passed, failed;
 	unsigned long packets, judged;
-	unsigned long reason[REASON_MAX], verdict[POLICY_REJECT + 1];
+	unsigned long reason[REASON_MAX], verdict[POLICY_SYNPROXY + 1];
 	unsigned int shown; /* differences of this policy */
 };
 

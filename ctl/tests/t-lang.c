@@ -599,18 +599,23 @@ static void test_elements(void)
 }
 
 /* A filter of one rule; NULL if it is not good. */
-static struct policy *parse_one(const char *rule)
+static struct policy *parse_on(const char *hook, const char *rule)
 {
 	struct policy *policy;
 	struct diag diag;
 	char text[512];
 	int r;
 
-	snprintf(text, sizeof(text), "filter f { hook egress; device eth0; default drop\n%s\n}\n", rule);
+	snprintf(text, sizeof(text), "filter f { hook %s; device eth0; default drop\n%s\n}\n", hook, rule);
 	r = parse_text(&policy, text, strlen(text), &diag);
 	check(r == 0 && diag.n == 0, rule, r < 0 || diag.n ? diag.problems[0].message : "is good");
 	diag_clear(&diag);
 	return r < 0 ? NULL : policy;
+}
+
+static struct policy *parse_one(const char *rule)
+{
+	return parse_on("egress", rule);
 }
 
 /* What nobody wrote: i a condition that is implied, c one that is not, n a counter, l a limit. */
@@ -728,6 +733,32 @@ static void test_rejects(void)
 		check(is && is->kind == rows[i].reject.kind && is->family == rows[i].reject.family &&
 			      is->code4 == rows[i].reject.code4 && is->code6 == rows[i].reject.code6,
 		      rows[i].rule, "another answer");
+		policy_free(policy);
+	}
+}
+
+static void test_synproxies(void)
+{
+	static const struct {
+		const char *rule;
+		struct synproxy synproxy;
+	} rows[] = {
+		{ "tcp dport 80 synproxy", { .scale = -1 } },
+		{ "synproxy mss 1460", { .mss = 1460, .scale = -1 } },
+		{ "synproxy wscale 0 timestamp", { .scale = 0, .timestamp = true } },
+		{ "synproxy sack-perm timestamp wscale 14 mss 65535", { {}, 65535, 14, true, true } },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct policy *policy = parse_on("ingress", rows[i].rule);
+		const struct rule *rule = policy ? &policy->filters[0].rules[0] : NULL;
+		const struct synproxy *is = rule ? &rule->synproxy : NULL, *wanted = &rows[i].synproxy;
+
+		check(is && rule->verdict == POLICY_SYNPROXY && is->mss == wanted->mss && is->scale == wanted->scale &&
+			      is->timestamp == wanted->timestamp && is->sack == wanted->sack,
+		      rows[i].rule, "other options");
+		check(policy && policy->filters[0].tracks, rows[i].rule, "the filter does not track");
+		check(rule && rule->n_items == 1, rows[i].rule, "it is of TCP only, and says so once");
 		policy_free(policy);
 	}
 }
@@ -910,6 +941,7 @@ int main(int argc, char **argv)
 	test_implied();
 	test_limits();
 	test_rejects();
+	test_synproxies();
 	test_flows();
 	test_handles();
 	test_large_lists();

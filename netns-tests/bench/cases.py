@@ -119,12 +119,13 @@ def hosts6(rng, count):
     return list(found)
 
 
-def set_of_hosts(count, packets):
+def set_of_hosts(count, packets, timeout=None):
     def build():
         rng = generator("hosts-%d" % count)
         members = hosts4(rng, count)
         flows = Flows([syn(rng, rng.choice(members), 443) for _ in range(packets)])
-        return Ruleset([Rule(set="big")], sets={"big": [text4(m) for m in members]}), flows
+        return Ruleset([Rule(set="big")], sets={"big": [text4(m) for m in members]},
+                       timeout=timeout), flows
     return build
 
 
@@ -139,14 +140,14 @@ def set_of_hosts6(count, packets):
     return build
 
 
-def strangers(count, packets):
+def strangers(count, packets, timeout=None):
     """Addresses that are not in the set: rules accept who is, the default drops who is not."""
     def build():
         rng = generator("strangers-%d" % count)
         both = hosts4(rng, count + packets)
         flows = Flows([syn(rng, saddr, 443) for saddr in both[count:]])
         return Ruleset([Rule(set="big", verdict="accept")], default="drop",
-                       sets={"big": [text4(m) for m in both[:count]]}), flows
+                       sets={"big": [text4(m) for m in both[:count]]}, timeout=timeout), flows
     return build
 
 
@@ -302,6 +303,13 @@ def set_cases(scaled):
         n = scaled(count)
         yield Case("set-" + count_text(count), "set of %s addresses, members" % thousands(n), ceiling,
                    set_of_hosts(n, packets), ("addresses", n))
+    for count, ceiling, packets in ((1000, 60, COLD), (100000, 150, COLD_SET)):
+        n = scaled(count)
+        yield Case("bans-" + count_text(count), "set of %s addresses that expire, members" % thousands(n), ceiling,
+                   set_of_hosts(n, packets, "1h"), ("addresses that expire", n))
+    n = scaled(1000)
+    yield Case("unbanned-" + count_text(1000), "set of %s addresses that expire, strangers" % thousands(n), 80,
+               strangers(n, COLD_SET, "1h"))
     n = scaled(1000000)
     yield Case("set6-1M", "set of %s IPv6 addresses, members" % thousands(n), 160, set_of_hosts6(n, COLD_SET // 2),
                ("IPv6 addresses", n))

@@ -54,9 +54,14 @@ def program(root, ifindex, hook):
     return os.path.join(root, latest, "prog_tc_egress")
 
 
-def check_verdicts(target, want, count):
+def roomless(count):
+    """Of that many flows, how many may have found a full bucket, though the table is not: one in 100,000."""
+    return count // 100000
+
+
+def check_verdicts(target, want, count, spared=0):
     got = target["verdicts"]
-    if got[want] != count or target["odd"]:
+    if got[want] + spared < count or target["odd"]:
         raise Invalid("%d of %d flows were not %s (verdicts %s)" % (
             count - got[want], count, "dropped" if want in DROP.values() else "accepted", got))
 
@@ -74,7 +79,7 @@ def alone(space, ifindex, program, hook, path, count, counted, options, others=(
                     slice_ms=options[options.index("--slice") + 1])
     for name, _ in programs:
         try:
-            check_verdicts(targets[name], (PASS if accepted else DROP)[hook], count)
+            check_verdicts(targets[name], (PASS if accepted else DROP)[hook], count, roomless(count) if before else 0)
         except Invalid as error:
             raise Invalid("%s: %s" % (name, error)) from None
     came = counted() - earlier

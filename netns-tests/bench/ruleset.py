@@ -45,6 +45,7 @@ class Ruleset(NamedTuple):
     sets: dict = {}  # name -> list of elements as text
     hook: str = "ingress"  # or egress
     flows: int = 0  # room for that many, where a rule asks for ct
+    timeout: Optional[str] = None  # elements of sets expire, as bans do
 
     @property
     def tracks(self):
@@ -99,7 +100,8 @@ def weir_text(ruleset, device, directory):
         path = "%s/%s.txt" % (directory, name)
         with open(path, "w") as out:
             out.write("\n".join(elements) + "\n")
-        lines.append('set %s { type addr; file "%s" }' % (name, path))
+        extra = "timeout %s; size %d; " % (ruleset.timeout, len(elements)) if ruleset.timeout else ""
+        lines.append('set %s { type addr; %sfile "%s" }' % (name, extra, path))
     if ruleset.flows:
         lines += ["flows {", "size %d" % ruleset.flows, "}"]
     lines += ["filter f {", "hook " + ruleset.hook, "device " + device, "default " + ruleset.default]
