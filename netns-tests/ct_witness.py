@@ -741,6 +741,8 @@ class Story:
 
     def __init__(self, parted=()):
         self.high = {}         # the highest sequence number that a side has sent
+        self.allowed = {}      # and the one that the other side has allowed it
+        self.scale = set()     # sides that have stated a window scale, which is 7
         self.began = None      # the side that began
         self.open = False      # that side has said more than its SYN
         self.closing = False   # a FIN was there
@@ -764,6 +766,8 @@ class Story:
         if flags == "S" and by_weir == "new":
             self.__init__(self.parted if by_nft != "new" or self.given_up else set())
             self.asked, self.began, self.syn = packet.side, packet.side, packet.how["seq"]
+            if packet.how["tcp_options"]:
+                self.scale.add(packet.side)
         elif flags == "S" and by_weir == by_nft:
             self.begins = True
         if self.asked == packet.side and "R" in flags and by_nft == "new":
@@ -784,6 +788,14 @@ class Story:
             self.parted.add("after-reset")
         if "forged" in packet.note:
             return
+        other = "b" if packet.side == "a" else "a"
+        if "S" in flags and packet.how["tcp_options"]:
+            self.scale.add(packet.side)
+        if "A" in flags:
+            window = packet.how["window"] << (7 if len(self.scale) == 2 and "S" not in flags else 0)
+            allowed = packet.how["ack"] + max(window, 1) & M32
+            if other not in self.allowed or behind(self.allowed[other], allowed):
+                self.allowed[other] = allowed
         if packet.side not in self.high or (answers and "S" in flags) or ("S" not in flags and behind(self.high[packet.side], end)):
             self.high[packet.side] = end & M32
 
@@ -804,6 +816,11 @@ def is_late(story, packet):
     return behind(end, story.high.get(packet.side, end)) or behind(packet.how["ack"], story.high.get(other, packet.how["ack"]))
 
 
+def is_overrun(story, packet):
+    flags = flags_of(packet)
+    return flags in ("A", "PA", "FA") and behind(story.allowed.get(packet.side, 0), packet.how["seq"])
+
+
 # (name, weir's words, nft's words, whether it is about this packet, whether more differences follow from it, why)
 # docs/decisions/0011-flows.md has them, too. All were seen on 6.18.
 KNOWN = [
@@ -813,8 +830,8 @@ KNOWN = [
      "an ACK of an older connection answers a SYN: the kernel lets it pass, so that it can be reset"),
     ("late", ("invalid",), ("established",), is_late, False,
      "what is long acknowledged comes again: the kernel (6.2 and later) lets it pass without believing it"),
-    ("overrun", ("invalid",), ("established",), lambda s, p: "A" in (flags_of(p) or "") and "forged" not in p.note, False,
-     "data beyond the window by less than a window: the kernel lets it pass without believing it"),
+    ("overrun", ("invalid",), ("established",), is_overrun, True,
+     "data beyond the window by less than a window: the kernel lets it pass"),
     ("syn-ack-back", ("established",), ("invalid",), lambda s, p: flags_of(p) == "SA", False,
      "an answer to a SYN from the side that began, before the connection is open, is not held against the window"),
     ("syn-back", ("established",), ("invalid",), lambda s, p: flags_of(p) == "S", False,
@@ -828,7 +845,7 @@ KNOWN = [
     ("begins-anew", ("new",), ("established", "invalid"), lambda s, p: flags_of(p) == "S", True,
      "a SYN after TIME_WAIT or CLOSE always begins anew; in the kernel only if the other side closed, or the same one reset"),
     ("closing-reset", ("invalid",), ("established", "new"),
-     lambda s, p: flags_of(p) in ("R", "RA") and (s.closing or "forged" not in p.note), True,
+     lambda s, p: flags_of(p) in ("R", "RA") and (s.closing or not s.open or "forged" not in p.note), True,
      "while a connection begins or ends, the kernel believes a reset from outside of the window"),
     ("reset-ack", ("established", "new"), ("invalid",), lambda s, p: flags_of(p) == "RA", True,
      "a reset is told by its sequence number alone, not by its acknowledgement"),
