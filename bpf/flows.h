@@ -332,18 +332,30 @@ static __always_inline enum ct_state tcp_move(const struct scratch *s, struct fl
 	return tcp_reported(s, flow);
 }
 
+/* Made by this host, as it leaves: nobody else can say so. */
+static __always_inline bool flow_is_own(const struct scratch *s)
+{
+	return s->hook == HOOK_TC_EGRESS && !s->key[KEY_IIF];
+}
+
+/* Where the connection is long under way, only this host is believed that it has forgotten it and begins again. */
 static __always_inline enum ct_state tcp_syn(struct scratch *s, struct flow *flow, const struct flow_settings *settings)
 {
 	switch (flow->state) {
 	case FLOW_SYN_SENT:
 		tcp_open(s, flow, s->reply, !s->reply);
 		return tcp_move(s, flow, settings, s->reply ? FLOW_SYN_RECV : FLOW_SYN_SENT);
+	case FLOW_SYN_RECV:
+		return tcp_reported(s, flow);
 	case FLOW_TIME_WAIT:
 	case FLOW_CLOSE:
-		s->flow_make = FLOW_SYN_SENT;
-		return CT_NEW;
+		break;
+	default:
+		if (!flow_is_own(s))
+			return s->reply ? CT_INVALID : tcp_reported(s, flow);
 	}
-	return tcp_reported(s, flow);
+	s->flow_make = FLOW_SYN_SENT;
+	return CT_NEW;
 }
 
 /* Does the packet acknowledge the SYN of the other side? */
@@ -357,10 +369,23 @@ static __always_inline bool tcp_answers(const struct scratch *s, const struct fl
 static __always_inline enum ct_state tcp_syn_ack(struct scratch *s, struct flow *flow,
 						 const struct flow_settings *settings)
 {
-	if (flow->state != FLOW_SYN_SENT)
-		return flow->state == FLOW_SYN_RECV || s->reply ? tcp_reported(s, flow) : CT_INVALID;
-	if (!s->reply || !tcp_answers(s, flow))
-		return CT_INVALID;
+	switch (flow->state) {
+	case FLOW_SYN_SENT:
+		if (!s->reply || !tcp_answers(s, flow))
+			return CT_INVALID;
+		break;
+	case FLOW_SYN_RECV:
+		return tcp_reported(s, flow);
+	case FLOW_TIME_WAIT:
+	case FLOW_CLOSE:
+		return s->reply ? tcp_reported(s, flow) : CT_INVALID;
+	default:
+		if (!s->reply || !flow_is_own(s))
+			return s->reply ? tcp_reported(s, flow) : CT_INVALID;
+		/* The host answers a SYN that was let through above: of the new connection only this much is known. */
+		flow_flag(flow, FLOW_LIBERAL);
+		flow->end[FLOW_ORIGINAL] = s->ack;
+	}
 	tcp_open(s, flow, FLOW_REPLY, false);
 	flow->max_end[FLOW_ORIGINAL] = s->ack + s->window;
 	return tcp_move(s, flow, settings, FLOW_SYN_RECV);
@@ -376,29 +401,42 @@ static __always_inline enum ct_state tcp_reset(struct scratch *s, struct flow *f
 	case FLOW_CLOSE:
 		return tcp_reported(s, flow);
 	case FLOW_SYN_SENT:
-		if (s->reply ? !(s->key[KEY_TCPFLAGS] & TCP_ACK) || !tcp_answers(s, flow)
-			     : seq_after(flow->max_end[own], s->seq) || seq_after(s->seq, flow->end[own]))
+		if (s->reply && (!(s->key[KEY_TCPFLAGS] & TCP_ACK) || !tcp_answers(s, flow)))
 			return CT_INVALID;
+		if (!s->reply && (seq_after(flow->max_end[own], s->seq) || seq_after(s->seq, flow->end[own])))
+			return tcp_reported(s, flow);
 		break;
 	default:
-		if (!(flow->flags & FLOW_LIBERAL) &&
-		    (seq_after(flow->end[own] - (1u << (flow->window[peer] & 31)), s->seq) ||
-		     seq_after(s->seq, flow->max_end[own])))
+		if (flow->flags & FLOW_LIBERAL)
+			break;
+		if (seq_after(flow->end[own] - (1u << (flow->window[peer] & 31)), s->seq) ||
+		    seq_after(s->seq, flow->max_end[own]))
 			return CT_INVALID;
+		/* RFC 5961, 3.2: the other end will ask back. */
+		if (s->seq != flow->end[own])
+			return tcp_reported(s, flow);
 	}
 	return tcp_move(s, flow, settings, FLOW_CLOSE);
 }
 
-static __always_inline bool tcp_in_window(const struct scratch *s, const struct flow *flow)
+enum tcp_place { TCP_OUTSIDE, TCP_ASIDE, TCP_INSIDE };
+
+/*
+ * Senders overrun a window by less than a window, and are acknowledged. ASIDE: late. It may well be true, and the other end
+ * can do with it; the flow learns nothing from it.
+ */
+static __always_inline enum tcp_place tcp_place(const struct scratch *s, const struct flow *flow)
 {
 	__u32 own = s->reply & 1, peer = ~s->reply & 1;
-	__u32 behind = 1u << (flow->window[own] & 31);
+	__u32 behind = 1u << (flow->window[own] & 31), window = 1u << (flow->window[peer] & 31);
 
 	if (behind < FLOW_ACK_LEAST)
 		behind = FLOW_ACK_LEAST;
-	return !seq_after(s->seq, flow->max_end[own]) &&
-	       !seq_after(flow->end[own] - (1u << (flow->window[peer] & 31)) - 1, s->seq_end) &&
-	       !seq_after(s->ack, flow->end[peer]) && !seq_after(flow->end[peer] - behind, s->ack);
+	if (seq_after(s->ack, flow->end[peer]) || seq_after(s->seq, flow->max_end[own] + window))
+		return TCP_OUTSIDE;
+	if (seq_after(flow->end[own] - window - 1, s->seq_end) || seq_after(flow->end[peer] - behind, s->ack))
+		return TCP_ASIDE;
+	return TCP_INSIDE;
 }
 
 /* What a segment says of the windows. */
@@ -440,8 +478,15 @@ static __always_inline enum ct_state tcp_segment(struct scratch *s, struct flow 
 {
 	enum flow_state state;
 
-	if (flow->state == FLOW_SYN_SENT || (!(flow->flags & FLOW_LIBERAL) && !tcp_in_window(s, flow)))
-		return CT_INVALID;
+	/* The answer of one who believes in an older connection: who asked will reset it. */
+	if (flow->state == FLOW_SYN_SENT)
+		return s->reply && !(s->key[KEY_TCPFLAGS] & TCP_FIN) ? CT_ESTABLISHED : CT_INVALID;
+	if (!(flow->flags & FLOW_LIBERAL)) {
+		enum tcp_place place = tcp_place(s, flow);
+
+		if (place != TCP_INSIDE)
+			return place == TCP_ASIDE ? tcp_reported(s, flow) : CT_INVALID;
+	}
 	tcp_note(s, flow);
 	state = tcp_next(s, flow->state);
 	if (state == FLOW_ESTABLISHED)
@@ -457,7 +502,7 @@ static __always_inline enum ct_state flow_tcp(struct scratch *s, struct flow *fl
 	if (!flow) {
 		if (flags == TCP_SYN)
 			s->flow_make = FLOW_SYN_SENT;
-		else if (flags == TCP_ACK && s->hook == HOOK_TC_EGRESS && !s->key[KEY_IIF])
+		else if (flags == TCP_ACK && flow_is_own(s))
 			s->flow_make = FLOW_ESTABLISHED;
 		return s->flow_make ? CT_NEW : CT_INVALID;
 	}

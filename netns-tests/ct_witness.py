@@ -808,34 +808,23 @@ def is_answer(story, packet):
     return story.asked not in (None, packet.side)
 
 
-def is_late(story, packet):
-    flags, other = flags_of(packet), "b" if packet.side == "a" else "a"
-    if not flags or "A" not in flags or set(flags) & set("SR"):
-        return False
-    end = packet.how["seq"] + len(packet.how["payload"]) + ("F" in flags)
-    return behind(end, story.high.get(packet.side, end)) or behind(packet.how["ack"], story.high.get(other, packet.how["ack"]))
-
-
-def is_overrun(story, packet):
-    flags = flags_of(packet)
-    return flags in ("A", "PA", "FA") and behind(story.allowed.get(packet.side, 0), packet.how["seq"])
+def is_half_open(story, packet):
+    if is_answer(story, packet):
+        return flags_of(packet) in ("A", "PA")
+    return flags_of(packet) in ("R", "RA") and packet.side == story.asked
 
 
 # (name, weir's words, nft's words, whether it is about this packet, whether more differences follow from it, why)
 # docs/decisions/0011-flows.md has them, too. All were seen on 6.18.
 KNOWN = [
-    ("begins-again", ("invalid", "established"), ("established", "invalid"), lambda s, p: s.begins and flags_of(p), True,
+    ("begins-again", ("invalid", "established"), ("established", "invalid", "new"), lambda s, p: s.begins and flags_of(p), True,
      "one side has forgotten the connection: the kernel notes that SYN, and a right answer begins the flow anew"),
-    ("half-open", ("invalid",), ("established",), lambda s, p: is_answer(s, p) and flags_of(p) in ("A", "PA", "FA"), True,
-     "an ACK of an older connection answers a SYN: the kernel lets it pass, so that it can be reset"),
-    ("late", ("invalid",), ("established",), is_late, False,
-     "what is long acknowledged comes again: the kernel (6.2 and later) lets it pass without believing it"),
-    ("overrun", ("invalid",), ("established",), is_overrun, True,
-     "data beyond the window by less than a window: the kernel lets it pass"),
+    ("half-open", ("new", "established"), ("established", "invalid"), is_half_open, True,
+     "the side whose SYN has no answer may reset what it knows of an older connection, and an ACK of that is no answer yet"),
     ("syn-ack-back", ("established",), ("invalid",), lambda s, p: flags_of(p) == "SA", False,
      "an answer to a SYN from the side that began, before the connection is open, is not held against the window"),
     ("syn-back", ("established",), ("invalid",), lambda s, p: flags_of(p) == "S", False,
-     "a SYN from the side that did not begin is invalid to the kernel"),
+     "a SYN from the side that did not begin, before the connection is open, is invalid to the kernel"),
     ("bare-reset", ("invalid",), ("established",), lambda s, p: is_answer(s, p) and flags_of(p) == "R", True,
      "a reset without ack is no answer to a SYN; the kernel believes it"),
     ("early-answer", ("invalid",), ("established",), lambda s, p: is_answer(s, p) and flags_of(p) == "SA", True,

@@ -249,6 +249,7 @@ struct segment {
 	uint32_t end; /* sequence number behind it */
 	uint32_t window;
 	int scale;
+	bool own; /* of this host, as it leaves */
 };
 
 /* a - b <= 0, on the circle of sequence numbers */
@@ -294,13 +295,19 @@ static int read_scale(const struct packet *p)
 	return NO_SCALE;
 }
 
+static bool made_here(const struct packet *p)
+{
+	return p->frame->hook == POLICY_TC_EGRESS && p->frame->iif == MODEL_NONE;
+}
+
 static struct segment read_segment(const struct packet *p)
 {
 	struct segment s = { .flags = byte_at(p, p->l4 + 13) & (FIN | SYN | RST | ACK),
 			     .seq = word_at(p, p->l4 + 4),
 			     .ack = word_at(p, p->l4 + 8),
 			     .window = half_at(p, p->l4 + 14),
-			     .scale = read_scale(p) };
+			     .scale = read_scale(p),
+			     .own = made_here(p) };
 
 	s.end = s.seq + (uint32_t)(p->end - p->l4 - (byte_at(p, p->l4 + 12) >> 4) * 4);
 	s.end += !!(s.flags & SYN) + !!(s.flags & FIN);
@@ -351,11 +358,13 @@ static enum effect tcp_syn(struct flow *flow, enum direction direction, const st
 			flow->state = SYN_RECV;
 		}
 		return CHANGED;
+	case SYN_RECV:
+		return UNCHANGED;
 	case TIME_WAIT:
 	case CLOSE:
 		return AGAIN;
 	default:
-		return UNCHANGED;
+		return s->own ? AGAIN : direction == REPLY ? DENIED : UNCHANGED;
 	}
 }
 
@@ -371,7 +380,18 @@ static enum effect tcp_syn_ack(struct flow *flow, enum direction direction, cons
 		flow->state = SYN_RECV;
 		return CHANGED;
 	}
-	return flow->state == SYN_RECV || direction == REPLY ? UNCHANGED : DENIED;
+	if (flow->state == SYN_RECV)
+		return UNCHANGED;
+	if (direction != REPLY || flow->state == SYN_SENT)
+		return DENIED;
+	if (!s->own || flow->state == TIME_WAIT || flow->state == CLOSE)
+		return UNCHANGED;
+	open_side(own, s, s->end + peer->window);
+	peer->end = s->ack;
+	peer->max_end = s->ack + s->window;
+	flow->liberal = true;
+	flow->state = SYN_RECV;
+	return CHANGED;
 }
 
 static enum effect tcp_rst(struct flow *flow, enum direction direction, const struct segment *s)
@@ -382,23 +402,30 @@ static enum effect tcp_rst(struct flow *flow, enum direction direction, const st
 		return UNCHANGED;
 	if (flow->state == SYN_SENT && direction == ORIGINAL) {
 		if (!between(own->max_end, s->seq, own->end))
-			return DENIED;
+			return UNCHANGED;
 	} else if (flow->state == SYN_SENT) {
 		if (!(s->flags & ACK) || !between(peer->max_end, s->ack, peer->end))
 			return DENIED;
 	} else if (!flow->liberal && !between(own->end - peer->window, s->seq, own->max_end)) {
 		return DENIED;
+	} else if (!flow->liberal && s->seq != own->end) {
+		return UNCHANGED;
 	}
 	flow->state = CLOSE;
 	return CHANGED;
 }
 
-static bool in_window(const struct side *own, const struct side *peer, const struct segment *s)
+static bool in_time(const struct side *own, const struct side *peer, const struct segment *s)
 {
 	uint32_t late = own->window > 65536 ? own->window : 65536;
 
-	return at_most(s->seq, own->max_end) && at_most(own->end - peer->window - 1, s->end) &&
-	       at_most(s->ack, peer->end) && at_most(peer->end - late, s->ack);
+	return at_most(own->end - peer->window - 1, s->end) && at_most(peer->end - late, s->ack);
+}
+
+/* What nobody has said, or was allowed to say, by far. */
+static bool is_beyond(const struct side *own, const struct side *peer, const struct segment *s)
+{
+	return !at_most(s->ack, peer->end) || !at_most(s->seq, own->max_end + peer->window);
 }
 
 static void tcp_advance(struct flow *flow, enum direction direction, const struct segment *s)
@@ -422,8 +449,12 @@ static enum effect tcp_ack(struct flow *flow, enum direction direction, const st
 	struct side *own = &flow->side[direction], *peer = &flow->side[!direction];
 	uint32_t window = s->window;
 
-	if (flow->state == SYN_SENT || (!flow->liberal && !in_window(own, peer, s)))
+	if (flow->state == SYN_SENT)
+		return direction == REPLY && !(s->flags & FIN) ? UNCHANGED : DENIED;
+	if (!flow->liberal && is_beyond(own, peer, s))
 		return DENIED;
+	if (!flow->liberal && !in_time(own, peer, s))
+		return UNCHANGED;
 	if (own->scale != NO_SCALE && peer->scale != NO_SCALE)
 		window <<= own->scale;
 	if (own->window < rounded_up(window))
@@ -445,11 +476,6 @@ static enum effect tcp_effect(struct flow *flow, enum direction direction, const
 	return tcp_ack(flow, direction, s);
 }
 
-static bool made_here(const struct packet *p)
-{
-	return p->frame->hook == POLICY_TC_EGRESS && p->frame->iif == MODEL_NONE;
-}
-
 static struct model_said ask_tcp(const struct model_flows *flows, struct flow *flow, enum direction direction,
 				 const struct packet *p)
 {
@@ -458,7 +484,7 @@ static struct model_said ask_tcp(const struct model_flows *flows, struct flow *f
 	if (!flags_make_sense(s.flags))
 		return said_invalid;
 	if (!flow)
-		return s.flags == SYN || (s.flags == ACK && made_here(p)) ? said_begins : said_invalid;
+		return s.flags == SYN || (s.flags == ACK && s.own) ? said_begins : said_invalid;
 	switch (tcp_effect(flow, direction, &s)) {
 	case DENIED:
 		return said_invalid;
