@@ -79,8 +79,9 @@ static __always_inline enum ct_state tcp_syn(struct scratch *s, struct flow *flo
 	case FLOW_CLOSE:
 		break;
 	default:
+		/* Who began a liberal flow is not known. */
 		if (!flow_is_own(s))
-			return s->reply ? CT_INVALID : tcp_reported(s, flow);
+			return s->reply && !(flow->flags & FLOW_LIBERAL) ? CT_INVALID : tcp_reported(s, flow);
 	}
 	s->flow_make = FLOW_SYN_SENT;
 	return CT_NEW;
@@ -108,6 +109,8 @@ static __always_inline enum ct_state tcp_syn_ack(struct scratch *s, struct flow 
 	case FLOW_CLOSE:
 		return s->reply ? tcp_reported(s, flow) : CT_INVALID;
 	default:
+		if (flow->flags & FLOW_LIBERAL)
+			return tcp_reported(s, flow);
 		if (!s->reply || !flow_is_own(s))
 			return s->reply ? tcp_reported(s, flow) : CT_INVALID;
 		/* The host answers a SYN that was let through above: of the new connection only this much is known. */

@@ -364,7 +364,7 @@ static enum effect tcp_syn(struct flow *flow, enum direction direction, const st
 	case CLOSE:
 		return AGAIN;
 	default:
-		return s->own ? AGAIN : direction == REPLY ? DENIED : UNCHANGED;
+		return s->own ? AGAIN : direction == REPLY && !flow->liberal ? DENIED : UNCHANGED;
 	}
 }
 
@@ -381,6 +381,8 @@ static enum effect tcp_syn_ack(struct flow *flow, enum direction direction, cons
 		return CHANGED;
 	}
 	if (flow->state == SYN_RECV)
+		return UNCHANGED;
+	if (flow->liberal && flow->state != TIME_WAIT && flow->state != CLOSE)
 		return UNCHANGED;
 	if (direction != REPLY || flow->state == SYN_SENT)
 		return DENIED;
