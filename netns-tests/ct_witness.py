@@ -17,6 +17,8 @@ in and on its way out, as on a router.
 Half of the conversations are the scripts below, the others random: packets lost in front of both or behind both, sent
 twice, in another order, with forged ones in between. Where the two say something else, and why, stands in KNOWN; all
 of these are explained in docs/decisions/0011-flows.md.
+
+	ct_witness.py [CONVERSATIONS [SEED]]
 """
 import ipaddress
 import os
@@ -971,7 +973,7 @@ def compare(hook, n, seed, tally):
 
 def main():
     words = [int(word) for word in sys.argv[1:]]
-    n, seed = (words + [CONVERSATIONS, int(time.time())][len(words) :])[:2]
+    n, seed = (words + [CONVERSATIONS, 1][len(words) :])[:2]
     print("%d conversations, seed %d" % (n, seed), flush=True)
     tally = {"passed": 0, "failed": 0, "shown": 0, "explained": {}, "states": {}}
     for hook in ("ingress", "ingress tc"):
