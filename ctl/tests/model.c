@@ -95,7 +95,7 @@ static uint32_t incoming_device(const struct packet *p)
 {
 	if (p->frame->hook != POLICY_TC_EGRESS)
 		return p->frame->device;
-	return p->frame->iif >= 0 ? (uint32_t)p->frame->iif : NO_DEVICE;
+	return p->frame->iif != MODEL_NONE ? (uint32_t)p->frame->iif : NO_DEVICE; /* elsewhere is one of its own */
 }
 
 static struct field_value read_field(const struct packet *p, enum field field)
