@@ -92,7 +92,7 @@ static __always_inline bool answer_is_refused(const struct scratch *s)
 		return true;
 	if (kind == REJECT_RESET ? !tcp : kind != REJECT_ICMP)
 		return true;
-	if (tcp && s->key[KEY_TCPFLAGS] & 4 /* RST */)
+	if (tcp && s->key[KEY_TCPFLAGS] & TCP_RST)
 		return true;
 	return !answer_is_between_hosts(s) || answer_is_error(s);
 }

@@ -10,9 +10,7 @@
 
 #include "answer.h"
 
-#define TCP_OPTION_MSS       2
-#define TCP_OPTION_SACK      4
-#define TCP_OPTION_TIMESTAMP 8
+#define TCP_OPTION_MSS 2
 
 #define SYN_ACK_WORDS     10 /* header, MSS, SACK and timestamp, window scale */
 #define SYN_ACK_TIMESTAMP 9  /* words up to the timestamp's end */
@@ -26,41 +24,6 @@
 #define COOKIE_SACK       (1u << 4)
 #define COOKIE_BITS       63u
 #define NS_PER_MS         1000000
-
-/* The SYN's TCP header is in s->header, s->n_header bytes of it. Leaves scale, offered and tsval. */
-static __always_inline void syn_read_options(struct scratch *s)
-{
-	__u64 at = TCP_BYTES;
-
-	s->scale = FLOW_NO_SCALE;
-	s->offered = 0;
-#pragma clang loop unroll(disable)
-	for (int i = 0; i < TCP_OPTIONS_BYTES; i++) {
-		__u64 kind, length;
-
-		at = forget(s, at, 63);
-		kind = s->header[at];
-		length = s->header[at + 1];
-		if (at + 1 >= s->n_header || kind == TCP_OPTION_END)
-			break;
-		if (kind == TCP_OPTION_NOP) {
-			at++;
-			continue;
-		}
-		if (length < 2 || at + length > s->n_header)
-			break;
-		if (kind == TCP_OPTION_SCALE && length == 3) {
-			s->scale = s->header[at + 2] < TCP_SCALE_MOST ? s->header[at + 2] : TCP_SCALE_MOST;
-			s->offered |= SYNPROXY_SCALES;
-		} else if (kind == TCP_OPTION_SACK && length == 2) {
-			s->offered |= SYNPROXY_SACK;
-		} else if (kind == TCP_OPTION_TIMESTAMP && length == 10) {
-			s->tsval = load_be32(&s->header[at + 2]);
-			s->offered |= SYNPROXY_TIMESTAMP;
-		}
-		at += length;
-	}
-}
 
 /* Now, in ms, as the stack counts; the bits below are the cookie's. Never later than now: later segments have its time. */
 static __always_inline __u32 syn_timestamp(const struct scratch *s, __u32 agreed)
@@ -119,7 +82,7 @@ static __always_inline bool syn_write_ack(struct hook_ctx *ctx, struct scratch *
 
 	if (cookie < 0)
 		return false;
-	syn_read_options(s);
+	tcp_read_options(s, TCP_BYTES);
 	if (rule & s->offered & SYNPROXY_TIMESTAMP)
 		agreed = rule & s->offered;
 	words = !(agreed & SYNPROXY_TIMESTAMP) ? SYN_ACK_MSS

@@ -27,9 +27,12 @@ static __always_inline void datapath_begin(struct hook_ctx *ctx, struct scratch 
 	s->rule = RULE_NONE;
 	s->node = 0;
 	s->redirect = 0;
-	s->flow_make = 0;
-	s->fragment_waits = 0;
-	s->cookie = 0;
+	if (cfg.features & FEATURE_FLOWS)
+		s->flow_make = 0;
+	if (cfg.features & FEATURE_SYNPROXY)
+		s->cookie = 0;
+	if (cfg.features & FEATURE_FRAGMENTS)
+		s->fragment_waits = 0;
 	if (cfg.trace) {
 		trace.ct_said = CT_MAX;
 		s->ifindex = trace.ifindex;

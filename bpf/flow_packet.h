@@ -9,11 +9,15 @@
 #define TCP_RST 0x04
 #define TCP_ACK 0x10
 
-#define TCP_OPTION_END    0
-#define TCP_OPTION_NOP    1
-#define TCP_OPTION_SCALE  3
-#define TCP_SCALE_MOST    14
-#define TCP_OPTIONS_BYTES 40
+#define TCP_FLAGS_TOLD (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK) /* what a segment is; the others say nothing of that */
+
+#define TCP_OPTION_END       0
+#define TCP_OPTION_NOP       1
+#define TCP_OPTION_SCALE     3
+#define TCP_OPTION_SACK      4
+#define TCP_OPTION_TIMESTAMP 8
+#define TCP_SCALE_MOST       14
+#define TCP_OPTIONS_BYTES    40
 
 #define ICMP_QUOTE_BYTES 68 /* an IPv4 header with all options, and 8 bytes more */
 
@@ -34,33 +38,37 @@ static __always_inline void flow_load(struct hook_ctx *ctx, struct scratch *s, _
 	s->n_header = bytes;
 }
 
-/* The window scale option of a SYN (RFC 7323) in s->header, FLOW_NO_SCALE without. */
-static __always_inline __u8 tcp_scale(const struct scratch *s)
+/* The options of a SYN (RFC 9293, 7323, 2018) in s->header from `at` on. Leaves scale, offered and tsval. */
+static __always_inline void tcp_read_options(struct scratch *s, __u64 at)
 {
-	__u64 at = 0;
-
+	s->scale = FLOW_NO_SCALE;
+	s->offered = 0;
 #pragma clang loop unroll(disable)
 	for (int i = 0; i < TCP_OPTIONS_BYTES; i++) {
-		__u64 kind, length, next;
+		__u64 kind, length;
 
 		at = forget(s, at, 63);
-		next = at + 1;
-		if (at + 2 >= s->n_header || at > TCP_OPTIONS_BYTES - 3)
-			break;
 		kind = s->header[at];
-		if (kind == TCP_OPTION_END)
+		length = s->header[at + 1];
+		if (at + 1 >= s->n_header || kind == TCP_OPTION_END)
 			break;
-		if (kind != TCP_OPTION_NOP) {
-			length = s->header[at + 1];
-			if (length < 2)
-				break;
-			if (kind == TCP_OPTION_SCALE && length == 3)
-				return s->header[at + 2] < TCP_SCALE_MOST ? s->header[at + 2] : TCP_SCALE_MOST;
-			next = at + length;
+		if (kind == TCP_OPTION_NOP) {
+			at++;
+			continue;
 		}
-		at = next;
+		if (length < 2 || at + length > s->n_header)
+			break;
+		if (kind == TCP_OPTION_SCALE && length == 3 && s->scale == FLOW_NO_SCALE) {
+			s->scale = s->header[at + 2] < TCP_SCALE_MOST ? s->header[at + 2] : TCP_SCALE_MOST;
+			s->offered |= SYNPROXY_SCALES;
+		} else if (kind == TCP_OPTION_SACK && length == 2) {
+			s->offered |= SYNPROXY_SACK;
+		} else if (kind == TCP_OPTION_TIMESTAMP && length == 10) {
+			s->tsval = load_be32(&s->header[at + 2]);
+			s->offered |= SYNPROXY_TIMESTAMP;
+		}
+		at += length;
 	}
-	return FLOW_NO_SCALE;
 }
 
 static __always_inline void flow_read(struct hook_ctx *ctx, struct scratch *s)
@@ -85,7 +93,7 @@ static __always_inline void flow_read(struct hook_ctx *ctx, struct scratch *s)
 			flow_load(ctx, s, s->l3 + TCP_BYTES, TCP_OPTIONS_BYTES);
 			if (s->n_header > header - TCP_BYTES)
 				s->n_header = header - TCP_BYTES;
-			s->scale = tcp_scale(s);
+			tcp_read_options(s, 0);
 		}
 	} else if (proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6) {
 		l4 = cursor_at(ctx, s, s->l3, ICMP_BYTES);

@@ -228,7 +228,7 @@ static __always_inline enum ct_state tcp_segment(struct scratch *s, struct flow 
 static __always_inline enum ct_state flow_tcp(struct scratch *s, struct flow *flow,
 					      const struct flow_settings *settings)
 {
-	__u32 flags = s->key[KEY_TCPFLAGS] & (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK);
+	__u32 flags = s->key[KEY_TCPFLAGS] & TCP_FLAGS_TOLD;
 
 	if (!flow) {
 		if (flags == TCP_SYN)

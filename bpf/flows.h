@@ -56,20 +56,6 @@ static __always_inline enum ct_state flow_state_of(struct scratch *s, const stru
 	return flow_other(s, flow, role, settings);
 }
 
-/* In ticks. The clock takes 13 ns, the number of the jiffy none; ticks are longer than jiffies. */
-static __always_inline __u32 flow_now(struct scratch *s)
-{
-	__u64 jiffies = bpf_jiffies64();
-
-	if (cfg.trace)
-		return trace.now_ns >> FLOW_TICK;
-	if (s->flow_jiffies != jiffies) {
-		s->flow_ticks = bpf_ktime_get_coarse_ns() >> FLOW_TICK;
-		s->flow_jiffies = jiffies;
-	}
-	return s->flow_ticks;
-}
-
 /* Sets KEY_CT, and s->flow_make where the packet is to make a flow if it is accepted. */
 __weak __noinline int HOOK_NAME(flow_track)(struct hook_ctx *ctx)
 {
@@ -79,7 +65,7 @@ __weak __noinline int HOOK_NAME(flow_track)(struct hook_ctx *ctx)
 	if (!packet_memory(&s, &half))
 		return 0;
 	flow_read(ctx, s);
-	s->now = flow_now(s);
+	s->now = ticks_now(s);
 	s->key[KEY_CT] = flow_state_of(s, &((const struct tables_head *)half)->flows);
 	return 0;
 }

@@ -21,16 +21,13 @@ static __always_inline struct datagram_bucket *datagram_bucket(__u32 number)
 	return bpf_map_lookup_elem(&datagrams, &key);
 }
 
-/* Each word is multiplied by a secret number of its own, as of limits. */
 static __always_inline __u64 datagram_hash(const struct datagram *d)
 {
 	__u64 secret = cfg.seed, hash = secret;
 
 #pragma clang loop unroll(disable)
-	for (int i = 0; i < DATAGRAM_KEY; i++) {
-		secret += 0x9e3779b97f4a7c15u;
-		hash += node_mix(secret) * d->key[i];
-	}
+	for (int i = 0; i < DATAGRAM_KEY; i++)
+		hash = secret_hash(hash, &secret, d->key[i]);
 	return node_mix(hash);
 }
 
@@ -208,7 +205,7 @@ static __always_inline enum reason fragment_follow(struct scratch *s)
 	struct datagram_bucket *b;
 	enum reason reason;
 
-	s->now = (cfg.trace ? trace.now_ns : bpf_ktime_get_coarse_ns()) >> FLOW_TICK;
+	s->now = ticks_now(s);
 	fragment_read(s);
 	s->datagram_bucket = datagram_hash(&s->datagram) >> 32;
 	b = datagram_bucket(s->datagram_bucket);

@@ -16,7 +16,6 @@
 #define LIMIT_BUCKETS (2 * BUCKETS_PER_LINE)
 #define LIMIT_CLAIMS  4  /* a claim that is lost to another key looks again */
 #define LIMIT_CHARGES 16 /* the same, lost to another packet of the key */
-#define LIMIT_GOLDEN  0x9e3779b97f4a7c15ull
 /* CPUs may differ that much in what is now: one may sleep between its look at the clock and its charge. */
 #define LIMIT_SKEW (1000000000ull << LIMIT_TICK)
 
@@ -25,21 +24,17 @@ static __always_inline __u64 limit_now(void)
 	return (cfg.trace ? trace.now_ns : bpf_ktime_get_ns()) << LIMIT_TICK;
 }
 
-/*
- * Each word is multiplied by a secret number of its own: who does not know the seed cannot choose two keys that are
- * more likely to meet than any others. Odd, since 0 is no key; the upper half names the buckets.
- */
+/* Odd, since 0 is no key; the upper half names the buckets. */
 static __always_inline __u64 limit_key(const struct scratch *s, const struct limit *limit)
 {
 	__u32 family = s->key[KEY_FAMILY] == 6;
-	__u64 secret = cfg.seed + LIMIT_GOLDEN, hash = node_mix(secret) * limit->number + secret;
+	__u64 secret = cfg.seed, hash = secret_hash(secret, &secret, limit->number);
 
 #pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < LIMIT_WORDS; i++) {
 		if (i >= limit->n_words)
 			break;
-		secret += LIMIT_GOLDEN;
-		hash += node_mix(secret) * (s->key[limit->word[i] & (KEY_MAX - 1)] & limit->mask[family][i]);
+		hash = secret_hash(hash, &secret, s->key[limit->word[i] & (KEY_MAX - 1)] & limit->mask[family][i]);
 	}
 	return node_mix(hash) | 1;
 }

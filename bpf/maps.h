@@ -253,8 +253,8 @@ struct scratch {
 	/* CLOCK_BOOTTIME as of this CPU's latest look at it, and when that was (sets.h) */
 	__u64 clock_ns;
 	__u64 clock_jiffies;
-	__u64 flow_jiffies; /* when flow_ticks was read (flows.h) */
-	__u32 flow_ticks;
+	__u64 tick_jiffies; /* when `ticks` was read: ticks_now() */
+	__u32 ticks;
 	__u32 pad3;
 };
 
@@ -344,3 +344,27 @@ static __always_inline __u64 below(__u64 a, __u64 b)
 		__u32 slot_ = (slot);                                                                                  \
 		bpf_map_lookup_elem(&(outer), &slot_);                                                                 \
 	})
+
+/* CLOCK_MONOTONIC in ticks, of flows and datagrams. The clock takes 13 ns, the number of the jiffy none; ticks are longer than jiffies. */
+static __always_inline __u32 ticks_now(struct scratch *s)
+{
+	__u64 jiffies = bpf_jiffies64();
+
+	if (cfg.trace)
+		return trace.now_ns >> FLOW_TICK;
+	if (s->tick_jiffies != jiffies) {
+		s->ticks = bpf_ktime_get_coarse_ns() >> FLOW_TICK;
+		s->tick_jiffies = jiffies;
+	}
+	return s->ticks;
+}
+
+/*
+ * One more word of a key, times a secret number of its own: who does not know the seed cannot choose two keys that are
+ * more likely to meet than any others. *secret begins as cfg.seed; mix what comes out.
+ */
+static __always_inline __u64 secret_hash(__u64 hash, __u64 *secret, __u32 word)
+{
+	*secret += 0x9e3779b97f4a7c15u;
+	return hash + node_mix(*secret) * word;
+}

@@ -10,8 +10,6 @@
 
 #include "flows.h"
 
-#define TCP_FLAGS_LOOKED_AT (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK)
-
 /* What the helpers read: addresses and version of one header, and the TCP header. */
 struct synproxy_headers {
 	union {
@@ -94,7 +92,7 @@ __weak __noinline int HOOK_NAME(synproxy_check)(struct hook_ctx *ctx)
 	/* Verifier: older kernels look into every function, and those before 6.0 do not know the helpers. */
 	if (!(cfg.features & FEATURE_SYNPROXY) || !s)
 		return 0;
-	if (s->key[KEY_L4] != IPPROTO_TCP || (s->key[KEY_TCPFLAGS] & TCP_FLAGS_LOOKED_AT) != TCP_ACK)
+	if (s->key[KEY_L4] != IPPROTO_TCP || (s->key[KEY_TCPFLAGS] & TCP_FLAGS_TOLD) != TCP_ACK)
 		return 0;
 	if (!(s->key[KEY_FAMILY] == 6 ? synproxy_cookie_is_right(ctx, s, true)
 				      : synproxy_cookie_is_right(ctx, s, false)))
@@ -113,7 +111,7 @@ __weak __noinline int HOOK_NAME(synproxy_check)(struct hook_ctx *ctx)
  */
 static __always_inline void synproxy_judge(struct scratch *s)
 {
-	__u32 flags = s->key[KEY_TCPFLAGS] & TCP_FLAGS_LOOKED_AT, state = s->key[KEY_CT];
+	__u32 flags = s->key[KEY_TCPFLAGS] & TCP_FLAGS_TOLD, state = s->key[KEY_CT];
 	bool anew = s->flow_make == FLOW_SYN_SENT && s->flow != FLOW_NONE;
 
 	if (s->reason != REASON_RULE)
