@@ -12,7 +12,7 @@
 #endif
 
 /* Rises with every change of a layout below; a pinned instance of another version is refused. */
-#define WEIR_ABI_VERSION 3
+#define WEIR_ABI_VERSION 4
 #define WEIR_ABI_MAGIC   0x72696577 /* "weir" as the bytes of a little-endian word */
 
 enum hook { HOOK_XDP, HOOK_TC_INGRESS, HOOK_TC_EGRESS, HOOK_MAX };
@@ -150,6 +150,7 @@ enum global_counter {
 	COUNTER_BANS_FULL,       /* bans for which there was no room */
 	COUNTER_COOKIES_SENT,    /* SYNs that `synproxy` answered */
 	COUNTER_COOKIES_RIGHT,   /* and handshakes that came back with a right cookie */
+	COUNTER_GUARD_LOST,      /* reports of guards that found the ring buffer full, or came too fast */
 	COUNTERS_RESERVED = 16
 };
 #define RULE_NONE 0xffffffffu
@@ -828,6 +829,7 @@ struct config {
 #define FEATURE_FRAGMENTS (1u << 3)
 #define FEATURE_BANS      (1u << 4)
 #define FEATURE_SYNPROXY  (1u << 5)
+#define FEATURE_GUARDS    (1u << 6) /* the guards' programs are there, and their tables */
 
 /* The one word. Written by the command with one store through mmap; everything turns with it. */
 struct control {
@@ -878,8 +880,13 @@ struct trace {
 	__u32 ct_said; /* enum ct_state, or CT_MAX: the filter tracks no flows, or did not come to it */
 };
 
+/* The first word of each record in the ring buffer. */
+enum event_kind { EVENT_LOG, EVENT_GUARD };
+
 /* A record of a `log` statement in the ring buffer. */
 struct event {
+	__u32 kind; /* EVENT_LOG */
+	__u32 pad;
 	__u64 time_ns; /* CLOCK_MONOTONIC */
 	__u64 generation;
 	__u32 hook; /* enum hook */
@@ -890,6 +897,8 @@ struct event {
 	__u32 length;
 	__u32 key[KEY_WORDS];
 };
+
+#include "abi_guard.h"
 
 _Static_assert(sizeof(struct node) == 32, "node");
 _Static_assert(sizeof(struct node_rule) == 32, "node_rule");

@@ -21,6 +21,8 @@ __weak __noinline int event_log(__u32 prefix, __u32 rule)
 		counter_add(s, COUNTER_EVENTS_LOST);
 		return 0;
 	}
+	event->kind = EVENT_LOG;
+	event->pad = 0;
 	event->time_ns = bpf_ktime_get_ns();
 	event->generation = s->generation;
 	event->hook = s->hook;

@@ -166,7 +166,36 @@ struct {
 	__type(value, struct datagram_bucket);
 } datagrams __weak SEC(".maps");
 
-/* struct event. Writer: packets that meet a `log`. Reader: watch. Full: the event is lost and counted. */
+/*
+ * Guards: two halves as of `tables` (struct guard_tables), turned by the same word. Writer: the command, through mmap.
+ * Reader: the guards' programs. One word an entry where no rule file has a guard.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__uint(value_size, sizeof(struct guard_tables));
+} guards __weak SEC(".maps");
+
+/* Who connected a socket, or sent from it last (struct guard_stamp). Writer: calls. Reader: packets. Gone with the socket. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct guard_stamp);
+} guard_stamps __weak SEC(".maps");
+
+/* How often each identity was reported. Writer: the guards' programs. Reader: watch. Full: one entry for all others. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, GUARD_RATES);
+	__type(key, struct guard_rate_key);
+	__type(value, struct guard_rate);
+} guard_rates __weak SEC(".maps");
+
+/* struct event, struct guard_event. Writer: packets that meet a `log`, guards. Reader: watch. Full: the event is lost and counted. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 256 * 1024);

@@ -23,6 +23,7 @@ struct counter_plan {
 	uint32_t **rule;  /* per filter and rule: what it decided, or COUNTER_NONE */
 	uint32_t **own;   /* per filter and rule: its `counter` statement, or COUNTER_NONE */
 	uint32_t *named;  /* per policy.counters */
+	uint32_t *guard;  /* per policy.guards: first of GUARD_LAYER_MAX * GUARD_OUTCOME_MAX */
 	uint32_t n;       /* counters in use: one more than the highest number */
 };
 
@@ -31,11 +32,13 @@ struct compile_input {
 	const struct device_env *devices;
 	const uint16_t *set_slot; /* per policy.sets */
 	const struct counter_plan *counters;
+	uint64_t netns; /* cookie of the network namespace that guards are for */
 };
 
 /* One generation, ready to be copied into a half of the tables map. */
 struct image {
 	struct tables_head *head;
+	struct guard_tables *guards; /* NULL: no guard */
 	struct node *nodes;
 	size_t n_nodes;
 	uint32_t *refs;

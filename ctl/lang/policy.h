@@ -395,6 +395,58 @@ struct flows {
 /* What holds when the rules say nothing. */
 void flows_default(struct flows *ret);
 
+/*
+ * Guards: who on this host may talk to an endpoint; nobody else may. Endpoints of different guards do not overlap.
+ */
+enum guard_principal_kind { GUARD_ALLOW_USER, GUARD_ALLOW_GROUP, GUARD_ALLOW_CGROUP, GUARD_ALLOW_SERVICE };
+enum guard_audit_word { GUARD_WORD_DENIED, GUARD_WORD_ALL, GUARD_WORD_NONE };
+
+/* What counts as a token, bits; the order is that of the data path. */
+enum guard_token {
+	TOKEN_AWS = 1 << 0,
+	TOKEN_GCP = 1 << 1,
+	TOKEN_AZURE = 1 << 2,
+	TOKEN_ALIBABA = 1 << 3,
+	TOKEN_ORACLE = 1 << 4
+};
+
+struct guard_target {
+	struct location loc;
+	const char *provider; /* whose endpoint it is, or NULL: stated by address */
+	struct range addr;    /* a prefix; one address mostly */
+	uint16_t port;        /* 0: all that goes to the address, whatever it carries */
+	unsigned int tokens;  /* enum guard_token */
+};
+
+/* `allow user NAME|UID | group NAME|GID | cgroup "/PATH" | service NAME [token required] [path "/PATH"]` */
+struct guard_allow {
+	struct location loc;
+	enum guard_principal_kind kind;
+	const char *name; /* as written */
+	uint32_t id;      /* of a user or group */
+	bool token;
+	const char *path; /* or NULL; with a slash at its end all below it, else this one alone */
+};
+
+struct guard_statement {
+	const char *name;
+	struct location loc;
+	struct guard_target *targets;
+	size_t n_targets;
+	struct guard_allow *allows; /* in the order of the file: their number is their bit */
+	size_t n_allows;
+	bool forwarded;        /* `forwarded allow`: from these devices, or from all where there are none */
+	unsigned int *devices; /* numbers in policy.devices */
+	size_t n_devices;
+	int deny_errno; /* ECONNREFUSED when not stated */
+	enum guard_audit_word audit;
+	uint64_t handle; /* stable: of its name */
+};
+
+#define GUARD_MOST_ALLOWS  64
+#define GUARD_MOST_DEVICES 8
+#define GUARD_PATH_MOST    127
+
 /* `test` blocks: one packet and what is expected of it. */
 struct test_packet {
 	enum {
@@ -462,6 +514,8 @@ struct policy {
 	struct test *tests;
 	size_t n_tests;
 	struct flows flows;
+	struct guard_statement *guards;
+	size_t n_guards;
 	const char **counters; /* names */
 	size_t n_counters;
 	const char **log_prefixes;
@@ -484,6 +538,7 @@ struct lang_env {
 	/* Paths that match a pattern with * or ?, sorted; malloc'ed array of malloc'ed strings. None: 0 and n = 0. */
 	int (*glob)(void *context, const char *pattern, char ***ret_paths, size_t *ret_n);
 	int (*lookup_user)(void *context, const char *name, uint32_t *ret_uid);
+	int (*lookup_group)(void *context, const char *name, uint32_t *ret_gid);
 	/* What a set without a stated type holds when its elements are not at hand (running rules read back): the number
 	 * of types, 0: not known. */
 	unsigned int (*set_type)(void *context, const char *set, enum value_type types[CONCAT_MAX]);
