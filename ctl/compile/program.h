@@ -101,7 +101,6 @@ size_t lower_conditions(const struct rule *rule);
  * of its limit or ban. */
 void lower_rule(struct lower_context *context, size_t rule_number, const struct meaning *meanings, const bool *settled,
 		const uint32_t *states, uint8_t *ret_flags, uint32_t *ret_more);
-enum verdict lower_verdict_of(enum policy_verdict verdict);
 int lower_lookup_bit(struct lower_context *context, const struct condition *condition);
 
 /* box.c: what a rule asks of each word by itself */

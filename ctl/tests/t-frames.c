@@ -28,7 +28,7 @@ static const struct guard {
 
 static unsigned int passed, failed;
 
-static const char *verdict_word(enum policy_verdict verdict)
+static const char *table_word(enum policy_verdict verdict)
 {
 	return verdict == POLICY_ACCEPT ? "ACCEPT" : verdict == POLICY_DROP ? "DROP" : "REDIRECT";
 }
@@ -38,7 +38,7 @@ static void expect(const struct frame_row *row, const struct guard *guard, const
 {
 	char hex[400];
 
-	if (strcmp(row->verdict, verdict_word(result->verdict)) == 0 &&
+	if (strcmp(row->verdict, table_word(result->verdict)) == 0 &&
 	    strcmp(row->reason, reason_names[result->reason]) == 0) {
 		passed++;
 		return;
@@ -46,7 +46,7 @@ static void expect(const struct frame_row *row, const struct guard *guard, const
 	failed++;
 	frame_hex(frame, hex, sizeof(hex));
 	printf("FAIL %s: %s\n  %s: %s %s, expected %s %s\n  %zu of %zu bytes: %s\n", guard->device, row->belief, where,
-	       verdict_word(result->verdict), reason_names[result->reason], row->verdict, row->reason, frame->length,
+	       table_word(result->verdict), reason_names[result->reason], row->verdict, row->reason, frame->length,
 	       frame->wire_length, hex);
 }
 
