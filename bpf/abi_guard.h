@@ -11,13 +11,13 @@
 
 #define GUARDS_MAX            32
 #define GUARD_ENDPOINTS_MAX   256
-#define GUARD_RULES_MAX       64 /* `allow` statements of one guard: a bit each */
+#define GUARD_RULES_MAX       64   /* `allow` statements of one guard: a bit each */
 #define GUARD_PRINCIPALS      2048 /* places of the table of principals, a power of two */
 #define GUARD_PRINCIPAL_LOOKS 8    /* places in a row where one may be */
 #define GUARD_DEVICES         8    /* that forwarded packets may come from */
 #define GUARD_PATH            128  /* bytes of a path in a rule */
-#define GUARD_CGROUP_DEPTH    16   /* levels of cgroups below the root that are looked at; a longer way is a stranger's */
-#define GUARD_NAME            256  /* bytes of a cgroup's name with its zero */
+#define GUARD_CGROUP_DEPTH    16 /* levels of cgroups below the root that are looked at; a longer way is a stranger's */
+#define GUARD_NAME            256 /* bytes of a cgroup's name with its zero */
 
 enum guard_layer { GUARD_CALL, GUARD_PACKET, GUARD_LAYER_MAX };
 
@@ -33,7 +33,7 @@ enum guard_layer { GUARD_CALL, GUARD_PACKET, GUARD_LAYER_MAX };
 struct guard_endpoint {
 	__u32 addr[4]; /* masked */
 	__u32 mask[4];
-	__u16 port; /* 0: every packet to the address, whatever it carries */
+	__u16 port;  /* 0: every packet to the address, whatever it carries */
 	__u8 family; /* 4 or 6 */
 	__u8 guard;
 	__u32 tokens; /* GUARD_TOKEN_*: what counts as a token there */
@@ -43,7 +43,7 @@ struct guard_endpoint {
 enum guard_who {
 	GUARD_USER,
 	GUARD_GROUP,
-	GUARD_CGROUP, /* the cgroup of this path, and all below it */
+	GUARD_CGROUP,  /* the cgroup of this path, and all below it */
 	GUARD_SERVICE, /* the systemd unit of this name: the first cgroup on the way down that is no slice */
 	GUARD_WHO_MAX
 };
@@ -59,7 +59,7 @@ struct guard_principal {
 
 /* What an `allow` asks of a request; one that asks nothing allows every packet. */
 struct guard_rule {
-	__u8 flags; /* GUARD_RULE_* */
+	__u8 flags;  /* GUARD_RULE_* */
 	__u8 n_path; /* bytes; 0: any path */
 	__u8 pad[6];
 	char path[GUARD_PATH]; /* with a slash at its end: all below it; else this one alone */
@@ -68,12 +68,12 @@ struct guard_rule {
 #define GUARD_RULE_TOKEN (1u << 0)
 
 struct guard {
-	__u64 plain;   /* bit r: rule r asks nothing of a request */
-	__u32 counters; /* first of GUARD_LAYER_MAX * GUARD_OUTCOME_MAX counters: [layer][outcome] */
-	__u32 deny_errno; /* positive */
+	__u64 plain;                 /* bit r: rule r asks nothing of a request */
+	__u32 counters;              /* first of GUARD_LAYER_MAX * GUARD_OUTCOME_MAX counters: [layer][outcome] */
+	__u32 deny_errno;            /* positive */
 	__u32 device[GUARD_DEVICES]; /* ifindex; GUARD_FROM_SOME: where forwarded packets may come from */
-	__u8 forwarded; /* enum guard_forwarded */
-	__u8 audit; /* enum guard_audit */
+	__u8 forwarded;              /* enum guard_forwarded */
+	__u8 audit;                  /* enum guard_audit */
 	__u8 n_devices;
 	__u8 n_rules;
 	__u32 first_rule; /* in guard_tables.rule */
@@ -130,7 +130,7 @@ struct guard_stamp_principal {
 
 struct guard_stamp {
 	__u64 generation; /* under which `rules` was found: under another one the principals are looked up again */
-	__u64 rules; /* bits as of struct guard_principal; 0: denied */
+	__u64 rules;      /* bits as of struct guard_principal; 0: denied */
 	__u32 guard;
 	__u32 n; /* principals that matched */
 	__u32 pid, euid;
@@ -151,8 +151,8 @@ struct guard_rate_key {
 
 struct guard_rate {
 	__u64 paid_ns; /* as of a limit, CLOCK_MONOTONIC */
-	__u64 untold; /* not reported, and not named in an event since */
-	__u64 lost; /* of all time: not reported, by the rate or since the ring was full */
+	__u64 untold;  /* not reported, and not named in an event since */
+	__u64 lost;    /* of all time: not reported, by the rate or since the ring was full */
 };
 
 #define GUARD_PARTS 12 /* names of a path, its last one first */
@@ -172,26 +172,26 @@ struct guard_event {
 	__u64 untold; /* of this identity, before this one */
 	__u64 cookie; /* of the socket, or 0 */
 	__u64 cgroup_id;
-	__u8 layer; /* enum guard_layer */
+	__u8 layer;   /* enum guard_layer */
 	__u8 outcome; /* enum guard_outcome */
 	__u8 family;
-	__u8 proto; /* IPPROTO_*; of a call that of its socket */
+	__u8 proto;  /* IPPROTO_*; of a call that of its socket */
 	__u16 sport; /* 0: not known */
 	__u16 dport;
 	__u32 saddr[4]; /* zero: not known */
 	__u32 daddr[4];
 	__u32 rule; /* of the guard, that allowed it, or RULE_NONE */
-	__u32 has; /* GUARD_HAS_* */
+	__u32 has;  /* GUARD_HAS_* */
 	__u32 uid, euid, gid;
 	__u32 login_uid, session; /* 0xffffffff: none */
-	__u32 pid, ppid; /* of the process (tgid) */
-	__u32 owner; /* uid that made the socket */
-	__u32 netns; /* inode number */
-	__u32 ifindex; /* the packet leaves by; 0: a call */
-	__u32 iif;     /* a forwarded packet came in by */
+	__u32 pid, ppid;          /* of the process (tgid) */
+	__u32 owner;              /* uid that made the socket */
+	__u32 netns;              /* inode number */
+	__u32 ifindex;            /* the packet leaves by; 0: a call */
+	__u32 iif;                /* a forwarded packet came in by */
 	__u32 pad;
 	char comm[16];
-	char exe[GUARD_PARTS][GUARD_PART]; /* from the file's name upwards */
+	char exe[GUARD_PARTS][GUARD_PART];    /* from the file's name upwards */
 	char cgroup[GUARD_PARTS][GUARD_PART]; /* from its own name upwards, without the root */
 	char method[8];
 	char path[GUARD_PATH]; /* without what stands behind a '?' */

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""docs/map-abi.md from bpf/abi.h, bpf/maps.h and bpf/reasons.h.
+"""docs/map-abi.md from bpf/abi.h with the headers that it includes, bpf/maps.h and bpf/reasons.h.
 
     map-abi.py            print the page
     map-abi.py --check    exit 1 where docs/map-abi.md is another one
@@ -19,6 +19,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PAGE = os.path.join(TOP, "docs", "map-abi.md")
 
 DEFINE = re.compile(r"#define (\w+)\s+(\S.*?)(?:\s*/\* (.*) \*/)?$")
+INCLUDE = re.compile(r'^#include "(\w+\.h)"', re.M)
 OPEN = re.compile(r"(enum|struct) (\w+) \{")
 # Members, wherever lines break. A comment on the member's own line belongs to it, any other to what follows.
 MEMBER = {
@@ -55,13 +56,21 @@ def members(kind, body):
     return out
 
 
-def parse(text):
-    """Items of abi.h in order: ("text" | "define" | "enum" | "struct" | "code", ...)"""
-    items, comment, lines = [], [], text.split("\n")
+def with_included(name):
+    """The header and those that it includes, the outermost first"""
+    names = [name]
+    for outer in names:
+        names += [inner for inner in INCLUDE.findall(read(outer)) if inner not in names]
+    return names
+
+
+def parse(name):
+    """Items of a header in order: ("text" | "define" | "enum" | "struct" | "code", ...)"""
+    items, comment, lines = [], [], read(name).split("\n")
     at = 0
 
     def fail():
-        sys.exit("bpf/abi.h:%d: not understood: %s" % (at + 1, lines[at]))
+        sys.exit("bpf/%s:%d: not understood: %s" % (name, at + 1, lines[at]))
 
     while at < len(lines):
         line = lines[at]
@@ -158,12 +167,12 @@ def fields(name, body, numbers):
         _, kind, field, array, comment = member
         offset, size = numbers["%s.%s" % (name, field)]
         if offset != end:
-            sys.exit("bpf/abi.h: struct %s has a hole before '%s'" % (name, field))
+            sys.exit("struct %s has a hole before '%s'" % (name, field))
         end = offset + size
         rows.append((str(offset), str(size), "`%s`" % field, "`%s%s`" % (kind, array),
                      cell(comment or ("always zero" if field == "pad" else ""))))
     if numbers[name][0] != end:
-        sys.exit("bpf/abi.h: struct %s has a hole at its end" % name)
+        sys.exit("struct %s has a hole at its end" % name)
     return rows
 
 
@@ -249,11 +258,11 @@ def reasons(text):
 
 
 def page():
-    items = parse(read("abi.h"))
+    items = [item for name in with_included("abi.h") for item in parse(name)]
     numbers = ask(items)
     out = ["<!-- SPDX-License-Identifier: GPL-2.0 -->", "<!-- Made by `make abi`; edit the headers instead. -->", "",
            "# Map ABI, version %d" % numbers["WEIR_ABI_VERSION"][0], "",
-           "What an instance pins below its directory (`/sys/fs/bpf/weir/N`), from `bpf/abi.h`, `bpf/maps.h` and",
+           "What an instance pins below its directory (`/sys/fs/bpf/weir/N`), from `bpf/abi*.h`, `bpf/maps.h` and",
            "`bpf/reasons.h`. An instance of another version is refused. Offsets and sizes are bytes.", "",
            "## Maps", "", "Sizes here are the smallest; the command sets the real ones before it loads.", ""]
     out += maps(read("maps.h"))

@@ -22,7 +22,7 @@ arrow() {
 kernel_libs='bpf/libbpf|bpf/bpf\.h|bpf/btf|xdp/libxdp|xdp/xsk|netlink/|skel\.h'
 syscalls='sys/(mman|ioctl|socket|stat|types|mount|syscall|file)\.h|unistd\.h|fcntl\.h|net/if\.h|linux/(bpf|if_link|netlink)'
 arrow bpf 'ctl/' 'the data path knows nothing of the command'
-arrow ctl/lang 'compile/|kernel/|cmd/|out/|command\.h|abi\.h' 'the language knows only itself'
+arrow ctl/lang 'compile/|kernel/|cmd/|out/|command\.h|abi[a-z_]*\.h' 'the language knows only itself'
 arrow ctl/lang "$kernel_libs|$syscalls|stdio_ext" 'the language makes no system call'
 arrow ctl/compile 'kernel/|cmd/|out/|command\.h' 'the compiler knows the language and bpf/abi.h'
 arrow ctl/compile "$kernel_libs|$syscalls" 'the compiler makes no system call'
@@ -47,8 +47,10 @@ hits=$(grep -L 'SPDX-License-Identifier' -r bpf ctl netns-tests --include='*.[ch
 	echo "$hits"
 	say 'a file without its licence'
 }
-# abi.h compiles alone, for both sides.
-echo '#include "bpf/abi.h"' | gcc -std=gnu11 -Wall -Wextra -Werror -I. -x c -fsyntax-only - || say 'bpf/abi.h does not compile alone'
+# Headers of the ABI compile alone, for both sides.
+for header in bpf/abi*.h; do
+	echo "#include \"$header\"" | gcc -std=gnu11 -Wall -Wextra -Werror -I. -x c -fsyntax-only - || say "$header does not compile alone"
+done
 docs/map-abi.py --check || say 'docs/map-abi.md'
 
 mapfile -t sources < <(find bpf ctl netns-tests -name '*.[ch]' | sort)

@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 """Connections that are older than the rules, or than a larger flow table: they go on, from either side."""
+import os
 import socket
 
-from lab import World, check, equal, main
+from lab import World, check, equal, main, run
 
 RULES = """
 filter stateful {
@@ -16,6 +17,7 @@ filter stateful {
 }
 """
 PLAIN = "filter plain {\n\thook ingress\n\tdevice s0\n\tdefault accept\n}\n"
+REFUSE = "int idiagnl_connect(void *socket) { (void)socket; return -1; }\n"
 ADDRESSES = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
 
 
@@ -50,8 +52,8 @@ class Pair:
         self.ends.append((near, far))
         return near
 
-    def apply(self, text):
-        self.server.weir("apply", self.world.file("rules", text), expect=0)
+    def apply(self, text, env=None):
+        return self.server.weir("apply", self.world.file("rules", text), expect=0, env=env)
 
 
 def passes(sender, receiver):
@@ -71,6 +73,27 @@ def t_connections_older_than_the_rules():
         check("%s: the client's bytes still come in" % each[1], passes(near, far))
         check("%s: and the server's go out" % each[1], passes(far, near))
     equal("a new connection does not", pair.connect(*ADDRESSES[0], timeout=1), None)
+
+
+def no_socket_list(world):
+    """An environment in which the kernel does not say which connections there are."""
+    source, library = world.file("refuse.c", REFUSE), os.path.join(world.dir, "refuse.so")
+    run(os.environ.get("CC") or "gcc", "-shared", "-fPIC", "-o", library, source)
+    return {"LD_PRELOAD": library}
+
+
+def t_rules_run_where_nobody_says_what_is_older():
+    pair = Pair()
+    for each in ADDRESSES:
+        check("a connection to %s before there are rules" % each[1], pair.connect(*each))
+    ran = pair.apply(RULES, env=no_socket_list(pair.world))
+    check("apply says what follows", "connections older than the rules are invalid until this host sends" in ran.err, ran)
+    check("and why", "cannot ask for the host's connections: " in ran.err, ran)
+    equal("it says so once", ran.err.count("warning:"), 1)
+    equal("the rules run", pair.connect(*ADDRESSES[0], timeout=1), None)
+    for (near, far), each in zip(pair.ends, ADDRESSES):
+        check("%s: once this host has sent" % each[1], passes(far, near))
+        check("%s: the client's bytes come in" % each[1], passes(near, far))
 
 
 def t_connections_older_than_the_first_rule_that_asks():

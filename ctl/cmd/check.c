@@ -48,11 +48,11 @@ static void say_filter(struct out *out, const struct rules *rules, size_t n)
 		out_text(out, "; implied: accepts everything, to track flows\n");
 	else
 		out_text(out, "; %zu rule%s, default %s%s\n", filter->n_rules, filter->n_rules == 1 ? "" : "s",
-			 verdict_name(filter->default_verdict), filter->tracks ? ", tracks flows" : "");
+			 policy_verdict_word(filter->default_verdict), filter->tracks ? ", tracks flows" : "");
 	out_text(out, "  at most %u step%s and %u set lookup%s a packet: about %llu ns\n", steps, steps == 1 ? "" : "s",
 		 lookups, lookups == 1 ? "" : "s", (unsigned long long)ns);
-	out_string(out, "default", verdict_name(filter->default_verdict));
-	out_string(out, "malformed", verdict_name(filter->malformed));
+	out_string(out, "default", policy_verdict_word(filter->default_verdict));
+	out_string(out, "malformed", policy_verdict_word(filter->malformed));
 	out_string(out, "fragments", policy_fragments_word(filter->fragments));
 	out_integer(out, "rules", filter->n_rules);
 	out_integer(out, "steps", steps);
@@ -105,7 +105,7 @@ static void say_memory(struct out *out, const struct rules *rules)
 	out_end(out);
 	if (flows)
 		out_text(out, "flows: room for %u in %llu KiB, when it is full: %s\n", rules->policy->flows.size,
-			 (unsigned long long)flows >> 10, verdict_name(rules->policy->flows.full));
+			 (unsigned long long)flows >> 10, policy_verdict_word(rules->policy->flows.full));
 	if (limits)
 		out_text(out, "limits: room for %llu keys in %llu KiB\n",
 			 (unsigned long long)image->n_buckets * BUCKETS_PER_LINE, (unsigned long long)limits >> 10);

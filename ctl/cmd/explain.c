@@ -196,10 +196,8 @@ static const char *device_name(const struct explain *explain, uint32_t ifindex, 
 
 static void say_packet(struct explain *explain, uint64_t packet, const struct runner_result *result)
 {
-	static const char *const verdicts[VERDICT_MAX] = { "accept", "drop", "redirect", "reject", "synproxy" };
-	static const char *const states[CT_MAX] = { "established", "related", "new", "untracked", "invalid" };
-	const char *ct = result->ct < CT_MAX ? states[result->ct] : NULL;
-	const char *verdict = result->verdict < VERDICT_MAX ? verdicts[result->verdict] : "unknown";
+	const char *ct = result->ct < CT_MAX ? ct_word(result->ct) : NULL;
+	const char *verdict = verdict_word(result->verdict);
 	const struct filter *filter =
 		result->filter < explain->policy->n_filters ? &explain->policy->filters[result->filter] : NULL;
 	char rule[160] = "", name[64];

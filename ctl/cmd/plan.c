@@ -65,8 +65,8 @@ static void say_properties(struct plan *plan, const struct filter *old, const st
 		plan->rc = -ENOMEM;
 	out_array(plan->out, "properties");
 #define SAY(name, value)  say_property(plan, name, old ? value(old) : NULL, new ? value(new) : NULL)
-#define DEFAULT(filter)   verdict_name(filter->default_verdict)
-#define MALFORMED(filter) verdict_name(filter->malformed)
+#define DEFAULT(filter)   policy_verdict_word(filter->default_verdict)
+#define MALFORMED(filter) policy_verdict_word(filter->malformed)
 #define FRAGMENTS(filter) policy_fragments_word(filter->fragments)
 #define COUNTERS(filter)  (filter->rule_counters ? "on" : "off")
 #define TRACKS(filter)    (filter->tracks ? "flows" : NULL)
@@ -313,7 +313,7 @@ static void plan_flows(struct plan *plan)
 		plan->changed = true;
 		out_text(plan->out, "flows: changed\n");
 		say_property(plan, "size", old_size, new_size);
-		say_property(plan, "full", verdict_name(old->full), verdict_name(new->full));
+		say_property(plan, "full", policy_verdict_word(old->full), policy_verdict_word(new->full));
 		for (enum flow_time i = 0; i < FLOW_TIME_COUNT; i++)
 			say_time(plan, i, old, new);
 	}

@@ -138,16 +138,6 @@ bool reason_is_malformed(enum reason reason)
 	return reason < REASON_MAX && reasons[reason].kind == 'M';
 }
 
-const char *verdict_name(enum policy_verdict verdict)
-{
-	static const char *const names[] = {
-		[POLICY_NONE] = "none",         [POLICY_ACCEPT] = "accept", [POLICY_DROP] = "drop",
-		[POLICY_REDIRECT] = "redirect", [POLICY_REJECT] = "reject", [POLICY_SYNPROXY] = "synproxy",
-	};
-
-	return names[verdict];
-}
-
 char *set_type_text(const struct set *set)
 {
 	struct strbuf b = { 0 };

@@ -37,6 +37,5 @@ enum hook hook_of(enum policy_hook hook);
 const char *reason_name(enum reason reason);
 const char *reason_text(enum reason reason);
 bool reason_is_malformed(enum reason reason);
-const char *verdict_name(enum policy_verdict verdict);
 /* "addr . proto . port", malloc'ed. */
 char *set_type_text(const struct set *set);

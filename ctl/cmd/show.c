@@ -108,10 +108,11 @@ static void say_policies(struct show *show, size_t f)
 			malformed.packets += counter.packets;
 			malformed.bytes += counter.bytes;
 		}
-	say_policy(show, "malformed", verdict_name(filter->malformed), malformed);
+	say_policy(show, "malformed", policy_verdict_word(filter->malformed), malformed);
 	say_policy(show, "fragments", policy_fragments_word(filter->fragments),
 		   counter_at(show, first + REASON_FRAGMENT));
-	say_policy(show, "default", verdict_name(filter->default_verdict), counter_at(show, first + REASON_DEFAULT));
+	say_policy(show, "default", policy_verdict_word(filter->default_verdict),
+		   counter_at(show, first + REASON_DEFAULT));
 }
 
 static int say_rule(struct show *show, size_t f, size_t r)

@@ -57,6 +57,11 @@ struct image {
 /* FEATURE_* that the programs must have for these rules. */
 uint32_t policy_features(const struct policy *policy);
 
+/* lower.c: verdicts and states of the data path; POLICY_NONE, which has none, is drop. Words: as in a rule file. */
+enum verdict lower_verdict_of(enum policy_verdict verdict);
+const char *verdict_word(enum verdict verdict);
+const char *ct_word(enum ct_state ct);
+
 /* -EINVAL with problems in diag (too large, too many steps); warnings for rules that can never match. */
 int compile_policy(struct image **ret, const struct compile_input *input, struct diag *diag);
 void image_free(struct image *image);

@@ -183,7 +183,7 @@ static int add_states(struct lower_context *c, struct work *work, const struct r
 		else if (item->kind == ITEM_BAN)
 			r = ban_add(c, &item->ban, &work->states[i]);
 		if (r)
-			return -EINVAL;
+			return r;
 	}
 	return 0;
 }

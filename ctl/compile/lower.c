@@ -10,20 +10,30 @@
 #include "../../bpf/reasons.h"
 #include "program.h"
 
+static const enum verdict verdict_of[POLICY_VERDICT_MAX] = {
+	[POLICY_NONE] = VERDICT_DROP,         [POLICY_ACCEPT] = VERDICT_ACCEPT, [POLICY_DROP] = VERDICT_DROP,
+	[POLICY_REDIRECT] = VERDICT_REDIRECT, [POLICY_REJECT] = VERDICT_REJECT, [POLICY_SYNPROXY] = VERDICT_SYNPROXY,
+};
+
 enum verdict lower_verdict_of(enum policy_verdict verdict)
 {
-	switch (verdict) {
-	case POLICY_ACCEPT:
-		return VERDICT_ACCEPT;
-	case POLICY_REDIRECT:
-		return VERDICT_REDIRECT;
-	case POLICY_REJECT:
-		return VERDICT_REJECT;
-	case POLICY_SYNPROXY:
-		return VERDICT_SYNPROXY;
-	default:
-		return VERDICT_DROP;
-	}
+	return verdict_of[verdict];
+}
+
+const char *verdict_word(enum verdict verdict)
+{
+	for (int i = POLICY_NONE + 1; i < POLICY_VERDICT_MAX; i++)
+		if (verdict_of[i] == verdict)
+			return policy_verdict_word((enum policy_verdict)i);
+	return "unknown";
+}
+
+const char *ct_word(enum ct_state ct)
+{
+	_Static_assert((int)POLICY_CT_INVALID == (int)CT_INVALID && (int)POLICY_CT_MAX == (int)CT_MAX,
+		       "the same order");
+
+	return ct < CT_MAX ? policy_ct_word((enum policy_ct)ct) : "unknown";
 }
 
 /* The lookup that a condition on a named set needs; equal ones share a bit. -ENOSPC or -E2BIG with a problem. */

@@ -101,7 +101,6 @@ size_t lower_conditions(const struct rule *rule);
  * of its limit or ban. */
 void lower_rule(struct lower_context *context, size_t rule_number, const struct meaning *meanings, const bool *settled,
 		const uint32_t *states, uint8_t *ret_flags, uint32_t *ret_more);
-enum verdict lower_verdict_of(enum policy_verdict verdict);
 int lower_lookup_bit(struct lower_context *context, const struct condition *condition);
 
 /* box.c: what a rule asks of each word by itself */
@@ -179,10 +178,10 @@ struct cover_input {
 };
 void cover_warn(const struct cover_input *input, struct diag *diag);
 
-/* limits.c: one limit of a rule, the ordinal-th of it. Not 0: there are too many. */
+/* state.c: one limit of a rule, the ordinal-th of it. -EINVAL: there are too many. */
 int limit_add(struct lower_context *context, const struct limit_rate *rate, uint64_t handle, uint32_t ordinal,
 	      uint32_t *ret);
-/* One ban; equal ones are one. Not 0: there are too many. */
+/* One ban; equal ones are one. -EINVAL: there are too many. */
 int ban_add(struct lower_context *context, const struct ban_statement *statement, uint32_t *ret);
 /* What the programs must have for the policy, and how the flow table is to work. */
 void state_settings(struct image *image, const struct policy *policy, uint32_t n_limits);

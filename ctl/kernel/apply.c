@@ -566,10 +566,23 @@ static void undo(struct stage *s)
 	diag_clear(&quiet);
 }
 
-/* Connections that are older than the rules go on. Again after the swap: one may have begun in between. */
-static int seed_flows(struct stage *s)
+/*
+ * Connections that are older than the rules go on. Again after the swap, one may have begun in between; and the last try
+ * counts. Rules that are right are not held up by it.
+ */
+static void seed_flows(struct stage *s, bool last)
 {
-	return s->new_flows ? flows_seed(s->root->instance, &s->image->head->flows, s->diag) : 0;
+	struct diag why;
+
+	if (!s->new_flows)
+		return;
+	diag_init(&why);
+	if (flows_seed(s->root->instance, &s->image->head->flows, &why) && last) {
+		diag_warning(s->diag, (struct location){ 0 },
+			     "connections older than the rules are invalid until this host sends");
+		diag_hint(s->diag, "%s", why.n ? why.problems[0].message : "out of memory");
+	}
+	diag_clear(&why);
 }
 
 static int stage(struct stage *s)
@@ -594,7 +607,7 @@ static int stage(struct stage *s)
 	if (r == 0)
 		r = attach_all(s);
 	if (r == 0)
-		r = seed_flows(s);
+		seed_flows(s, false);
 	return r;
 }
 
@@ -650,9 +663,8 @@ int root_apply(struct weir_root *root, const struct policy *policy, const struct
 	swapped = now_ms();
 	swap(&s);
 	ret->generation = root->instance->memory.control->generation;
-	r = seed_flows(&s);
-	if (r == 0)
-		r = forget(&s);
+	seed_flows(&s, true);
+	r = forget(&s);
 	ret->swap_ms = now_ms() - swapped;
 	stage_clear(&s);
 	return r;

@@ -84,5 +84,8 @@ int sockets_list(flow_sink sink, void *context, struct diag *diag)
 	if (r == 0)
 		r = ask(sock, sink, context);
 	nl_socket_free(sock);
-	return r ? diag_errno(diag, EIO, "cannot ask for the host's connections: %s", nl_geterror(r)) : 0;
+	if (r == 0)
+		return 0;
+	diag_error(diag, (struct location){ 0 }, "cannot ask for the host's connections: %s", nl_geterror(r));
+	return -EIO;
 }

@@ -345,6 +345,17 @@ static bool parse_by_line(struct parser *p, struct test *test, struct test_entry
 	return true;
 }
 
+static bool accept_verdict(struct parser *p, enum policy_verdict *ret)
+{
+	for (int verdict = POLICY_NONE + 1; verdict < POLICY_VERDICT_MAX; verdict++) {
+		if (parser_accept_word(p, policy_verdict_word((enum policy_verdict)verdict))) {
+			*ret = (enum policy_verdict)verdict;
+			return true;
+		}
+	}
+	return false;
+}
+
 static bool parse_expect(struct parser *p, struct test *test, struct test_entry *entry)
 {
 	struct location loc = p->tok.loc;
@@ -357,20 +368,10 @@ static bool parse_expect(struct parser *p, struct test *test, struct test_entry 
 		return false;
 	}
 	test->expect_loc = loc;
-	if (parser_accept_word(p, "accept")) {
-		test->verdict = POLICY_ACCEPT;
-	} else if (parser_accept_word(p, "drop")) {
-		test->verdict = POLICY_DROP;
-	} else if (parser_accept_word(p, "redirect")) {
-		test->verdict = POLICY_REDIRECT;
-	} else if (parser_accept_word(p, "reject")) {
-		test->verdict = POLICY_REJECT;
-	} else if (parser_accept_word(p, "synproxy")) {
-		test->verdict = POLICY_SYNPROXY;
-	} else if (parser_unsupported(p)) {
+	if (!accept_verdict(p, &test->verdict)) {
+		if (!parser_unsupported(p))
+			parser_expected(p, "accept, drop, reject, synproxy or redirect behind 'expect'");
 		return false;
-	} else {
-		return parser_expected(p, "accept, drop, reject, synproxy or redirect behind 'expect'");
 	}
 	if (parser_accept_word(p, "by")) {
 		const char *what = "FILTER:LINE, FILE.rules:LINE, 'default' or a reason behind 'by'";

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lang.h"
+#include "words.h"
 
 static void parse_and_check(struct lang *l, const char *name)
 {
@@ -54,6 +55,21 @@ int policy_parse_file(struct policy **ret, const char *name, const struct lang_e
 	free(l->borrowed);
 	free(l);
 	return r;
+}
+
+const char *policy_verdict_word(enum policy_verdict verdict)
+{
+	static const char *const words[POLICY_VERDICT_MAX] = {
+		[POLICY_NONE] = "continue",     [POLICY_ACCEPT] = "accept", [POLICY_DROP] = "drop",
+		[POLICY_REDIRECT] = "redirect", [POLICY_REJECT] = "reject", [POLICY_SYNPROXY] = "synproxy",
+	};
+
+	return words[verdict];
+}
+
+const char *policy_ct_word(enum policy_ct ct)
+{
+	return words_name(TYPE_CTSTATE, ct);
 }
 
 const char *policy_fragments_word(enum policy_fragments fragments)

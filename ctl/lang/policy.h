@@ -15,10 +15,29 @@
 
 /* The order is that of the hooks and verdicts in the data path; the compiler translates by name. */
 enum policy_hook { POLICY_XDP, POLICY_TC_INGRESS, POLICY_TC_EGRESS, POLICY_HOOK_MAX };
-enum policy_verdict { POLICY_NONE, POLICY_ACCEPT, POLICY_DROP, POLICY_REDIRECT, POLICY_REJECT, POLICY_SYNPROXY };
+enum policy_verdict {
+	POLICY_NONE,
+	POLICY_ACCEPT,
+	POLICY_DROP,
+	POLICY_REDIRECT,
+	POLICY_REJECT,
+	POLICY_SYNPROXY,
+	POLICY_VERDICT_MAX
+};
 
 /* The state of a packet's flow, as in nft; the order is that of the data path. */
-enum policy_ct { POLICY_CT_ESTABLISHED, POLICY_CT_RELATED, POLICY_CT_NEW, POLICY_CT_UNTRACKED, POLICY_CT_INVALID };
+enum policy_ct {
+	POLICY_CT_ESTABLISHED,
+	POLICY_CT_RELATED,
+	POLICY_CT_NEW,
+	POLICY_CT_UNTRACKED,
+	POLICY_CT_INVALID,
+	POLICY_CT_MAX
+};
+
+/* As in a rule file. */
+const char *policy_verdict_word(enum policy_verdict verdict);
+const char *policy_ct_word(enum policy_ct ct);
 
 /* What an element of a set or a value of a match is. */
 enum value_type {

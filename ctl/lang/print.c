@@ -187,13 +187,6 @@ static void print_condition(struct strbuf *b, const struct policy *policy, const
 	}
 }
 
-const char *print_verdict(enum policy_verdict verdict)
-{
-	static const char *const words[] = { "continue", "accept", "drop", "redirect", "reject", "synproxy" };
-
-	return words[verdict];
-}
-
 static void print_rule(struct strbuf *b, const struct policy *policy, const struct rule *rule)
 {
 	bool acts = false;
@@ -236,7 +229,7 @@ static void print_rule(struct strbuf *b, const struct policy *policy, const stru
 	if (rule->verdict != POLICY_NONE || !acts) {
 		if (b->length > start)
 			strbuf_char(b, ' ');
-		strbuf_str(b, print_verdict(rule->verdict));
+		strbuf_str(b, policy_verdict_word(rule->verdict));
 		if (rule->verdict == POLICY_REDIRECT) {
 			strbuf_str(b, " to ");
 			print_quoted(b, policy->devices[rule->redirect]);
@@ -347,8 +340,8 @@ static void print_filter(struct strbuf *b, const struct policy *policy, const st
 		if (filter->devices[i].optional)
 			strbuf_str(b, " optional");
 	}
-	strbuf_format(b, "\n\tmalformed %s\n\tfragments %s\n\tdefault %s\n%s\n", print_verdict(filter->malformed),
-		      policy_fragments_word(filter->fragments), print_verdict(filter->default_verdict),
+	strbuf_format(b, "\n\tmalformed %s\n\tfragments %s\n\tdefault %s\n%s\n", policy_verdict_word(filter->malformed),
+		      policy_fragments_word(filter->fragments), policy_verdict_word(filter->default_verdict),
 		      filter->rule_counters ? "" : "\tcounters off\n");
 	for (size_t i = 0; i < filter->n_rules; i++) {
 		strbuf_char(b, '\t');

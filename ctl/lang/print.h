@@ -15,5 +15,4 @@ void print_ban(struct strbuf *b, const struct ban_statement *ban);
 void print_reject(struct strbuf *b, const struct reject *reject);       /* what stands behind the word */
 void print_synproxy(struct strbuf *b, const struct synproxy *synproxy); /* the same */
 void print_flows(struct strbuf *b, const struct flows *flows);
-const char *print_verdict(enum policy_verdict verdict);
 void print_test(struct strbuf *b, const struct policy *policy, const struct test *test);

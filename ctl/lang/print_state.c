@@ -119,7 +119,7 @@ void print_flows(struct strbuf *b, const struct flows *flows)
 {
 	if (!flows->loc.file)
 		return;
-	strbuf_format(b, "flows {\n\tsize %u\n\tfull %s\n", flows->size, print_verdict(flows->full));
+	strbuf_format(b, "flows {\n\tsize %u\n\tfull %s\n", flows->size, policy_verdict_word(flows->full));
 	print_flow_times(b, flows);
 	strbuf_str(b, "}\n\n");
 }

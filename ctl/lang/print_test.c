@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Canonical text of `test` blocks: what differs from the defaults is written. */
 #include "print.h"
-#include "words.h"
 
 static void print_end(struct strbuf *b, const struct test_packet *packet, const struct value *address, int port)
 {
@@ -103,7 +102,7 @@ static void print_options(struct strbuf *b, const struct policy *policy, const s
 		print_quoted(b, policy->devices[packet->iif]);
 	}
 	if (packet->ct >= 0)
-		strbuf_format(b, " ct %s", words_name(TYPE_CTSTATE, (uint32_t)packet->ct));
+		strbuf_format(b, " ct %s", policy_ct_word((enum policy_ct)packet->ct));
 }
 
 void print_test(struct strbuf *b, const struct policy *policy, const struct test *test)
@@ -119,7 +118,7 @@ void print_test(struct strbuf *b, const struct policy *policy, const struct test
 	strbuf_str(b, "\tpacket ");
 	print_kind(b, &test->packet);
 	print_options(b, policy, &test->packet);
-	strbuf_format(b, "\n\texpect %s", print_verdict(test->verdict));
+	strbuf_format(b, "\n\texpect %s", policy_verdict_word(test->verdict));
 	if (test->by_line)
 		strbuf_format(b, " by %s:%u", test->by_file ? test->by_file : policy->filters[test->filter].name,
 			      test->by_line);

@@ -148,11 +148,9 @@ static void put_rule(FILE *out, struct random *r, bool asks)
 /* A rule for each state, so that every difference between states is one between rules. */
 static void put_rule_for_each(FILE *out, struct random *r)
 {
-	static const char *const states[] = { "established", "related", "new", "untracked", "invalid" };
-
-	for (unsigned int i = 0; i < 5; i++)
-		say(out, "\tct state %s %s%s\n", states[i], random_chance(r, 20) ? "counter " : "",
-		    i == 4 || random_chance(r, 10) ? "drop" : "accept");
+	for (unsigned int i = 0; i < POLICY_CT_MAX; i++)
+		say(out, "\tct state %s %s%s\n", policy_ct_word(i), random_chance(r, 20) ? "counter " : "",
+		    i == POLICY_CT_INVALID || random_chance(r, 10) ? "drop" : "accept");
 }
 
 static void put_filter(FILE *out, struct random *r, const char *name, const char *hook, const char *devices, bool asks)

@@ -16,7 +16,7 @@ static const char *const reason_names[] = {
 #undef X
 };
 
-static const struct guard {
+static const struct guarded {
 	const char *device;
 	const struct frame_row *rows;
 	size_t n_rows;
@@ -28,17 +28,17 @@ static const struct guard {
 
 static unsigned int passed, failed;
 
-static const char *verdict_word(enum policy_verdict verdict)
+static const char *table_word(enum policy_verdict verdict)
 {
 	return verdict == POLICY_ACCEPT ? "ACCEPT" : verdict == POLICY_DROP ? "DROP" : "REDIRECT";
 }
 
-static void expect(const struct frame_row *row, const struct guard *guard, const char *where, const struct frame *frame,
+static void expect(const struct frame_row *row, const struct guarded *guard, const char *where, const struct frame *frame,
 		   const struct model_result *result)
 {
 	char hex[400];
 
-	if (strcmp(row->verdict, verdict_word(result->verdict)) == 0 &&
+	if (strcmp(row->verdict, table_word(result->verdict)) == 0 &&
 	    strcmp(row->reason, reason_names[result->reason]) == 0) {
 		passed++;
 		return;
@@ -46,7 +46,7 @@ static void expect(const struct frame_row *row, const struct guard *guard, const
 	failed++;
 	frame_hex(frame, hex, sizeof(hex));
 	printf("FAIL %s: %s\n  %s: %s %s, expected %s %s\n  %zu of %zu bytes: %s\n", guard->device, row->belief, where,
-	       verdict_word(result->verdict), reason_names[result->reason], row->verdict, row->reason, frame->length,
+	       table_word(result->verdict), reason_names[result->reason], row->verdict, row->reason, frame->length,
 	       frame->wire_length, hex);
 }
 
@@ -58,7 +58,7 @@ static int find_device(const struct policy *policy, const char *name)
 	return MODEL_NONE;
 }
 
-static void try_frame(struct loaded *loaded, const struct guard *guard, const struct frame_row *row,
+static void try_frame(struct loaded *loaded, const struct guarded *guard, const struct frame_row *row,
 		      const struct frame *frame)
 {
 	struct meeting meeting = { .skuid = -1, .ct = MODEL_NONE };
@@ -89,7 +89,7 @@ static void try_frame(struct loaded *loaded, const struct guard *guard, const st
 	}
 }
 
-static void try_row(struct loaded *loaded, const struct guard *guard, const struct frame_row *row)
+static void try_row(struct loaded *loaded, const struct guarded *guard, const struct frame_row *row)
 {
 	static struct frame frame;
 

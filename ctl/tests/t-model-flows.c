@@ -644,7 +644,6 @@ static void make(struct frame *ret, const struct step *step)
 
 static void play(const struct conversation *c)
 {
-	static const char *const states[] = { "established", "related", "new", "untracked", "invalid" };
 	struct model_state *state = model_state_new(&policy);
 	uint64_t now = 1000000000000;
 	static struct frame frame;
@@ -668,7 +667,7 @@ static void play(const struct conversation *c)
 					   .ct = MODEL_NONE };
 		r = model_judge(&policy, &mf, state, NULL);
 		check(r.ct == (int)step->said, "%s: packet %td is %s, not %s", c->belief, step - c->step + 1,
-		      r.ct < 0 ? "not judged" : states[r.ct], states[step->said]);
+		      r.ct < 0 ? "not judged" : policy_ct_word((enum policy_ct)r.ct), policy_ct_word(step->said));
 		check((r.verdict == POLICY_DROP) == (step->dropped || step->said == POLICY_CT_INVALID),
 		      "%s: packet %td has verdict %d", c->belief, step - c->step + 1, r.verdict);
 	}

@@ -47,10 +47,8 @@ int limit_add(struct lower_context *c, const struct limit_rate *rate, uint64_t h
 {
 	struct limit limit = { .number = handle ^ handle >> 32 ^ ordinal * 0x9e3779b1u };
 
-	if (*c->n_limits == LIMITS_MAX) {
-		diag_error(c->diag, rate->loc, "more than %d limits in all filters", LIMITS_MAX);
-		return -1;
-	}
+	if (*c->n_limits == LIMITS_MAX)
+		return diag_error(c->diag, rate->loc, "more than %d limits in all filters", LIMITS_MAX);
 	limit.cost = rate->unit * TICKS_PER_SECOND / rate->rate;
 	limit.burst = limit.cost * rate->burst;
 	limit.flags = (rate->over ? LIMIT_OVER : 0) | (rate->bytes ? LIMIT_BYTES : 0) |
@@ -82,10 +80,8 @@ int ban_add(struct lower_context *c, const struct ban_statement *statement, uint
 	for (*ret = 0; *ret < *c->n_bans; (*ret)++)
 		if (!memcmp(&c->bans[*ret], &ban, sizeof(ban)))
 			return 0;
-	if (*ret == BANS_MAX) {
-		diag_error(c->diag, statement->loc, "more than %d different bans in all filters", BANS_MAX);
-		return -1;
-	}
+	if (*ret == BANS_MAX)
+		return diag_error(c->diag, statement->loc, "more than %d different bans in all filters", BANS_MAX);
 	c->bans[(*c->n_bans)++] = ban;
 	return 0;
 }
