@@ -87,6 +87,7 @@ enum guard_audit { GUARD_AUDIT_DENIED, GUARD_AUDIT_ALL, GUARD_AUDIT_NONE };
 /* One half of the `guards` map. */
 struct guard_tables {
 	__u64 netns; /* cookie of the network namespace that the guards are for: processes elsewhere count as forwarded */
+	__u64 secret; /* of guard_name_hash(); the same through generations, since stamps keep what it made */
 	__u32 n_endpoints;
 	__u32 n_guards;
 	__u32 seed; /* of guard_principal_place() */
@@ -109,14 +110,14 @@ static inline __attribute__((always_inline)) __u32 guard_principal_place(__u64 i
 }
 
 /*
- * FNV-1a. Of a service: the bytes of its unit's name, from GUARD_NAME_HASH. Of a cgroup: for each name on the way down
- * from the root a '/' and its bytes ("/system.slice/nginx.service"); the root itself is GUARD_NAME_HASH.
+ * One more byte of a name, from guard_tables.secret on. Of a service: the bytes of its unit's name. Of a cgroup: for each
+ * name on the way down from the root a '/' and its bytes ("/system.slice/nginx.service"); of the root itself, none.
+ *
+ * Whoever was delegated a cgroup chooses names below it. Without a secret he could choose some that meet another's hash.
  */
-#define GUARD_NAME_HASH 0xcbf29ce484222325u
-
 static inline __attribute__((always_inline)) __u64 guard_name_hash(__u64 hash, __u8 byte)
 {
-	return (hash ^ byte) * 0x100000001b3u;
+	return node_mix((hash ^ byte) + 0x9e3779b97f4a7c15u);
 }
 
 /* What the call of a process leaves at its socket, for the packets: who it was (map guard_stamps, socket storage). */
