@@ -148,11 +148,24 @@ static int world_user(void *context, const char *name, uint32_t *ret_uid)
 	return 0;
 }
 
+static int world_group(void *context, const char *name, uint32_t *ret_gid)
+{
+	(void)context;
+	if (!strcmp(name, "broken"))
+		return -EIO;
+	if (strcmp(name, "wheel"))
+		return -ENOENT;
+	*ret_gid = 10;
+	return 0;
+}
+
 static int parse(struct policy **ret, const char *name, struct world *world, struct diag *diag)
 {
-	struct lang_env env = {
-		.context = world, .read_file = world_read, .glob = world_glob, .lookup_user = world_user
-	};
+	struct lang_env env = { .context = world,
+				.read_file = world_read,
+				.glob = world_glob,
+				.lookup_user = world_user,
+				.lookup_group = world_group };
 
 	diag_init(diag);
 	*ret = NULL;
