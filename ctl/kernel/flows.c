@@ -71,7 +71,10 @@ static bool is_same_flow(const struct flow *a, const struct flow *b)
 	return same_flow(a, b) || same_flow(a, &turned);
 }
 
-/* The same protocol as packets follow (bpf/flows.h): count at home, claim, fill, publish. A flow that finds no place is lost. */
+/*
+ * The same protocol as packets follow (bpf/flow_make.h): count at home, claim, fill, publish. A flow that finds no place is
+ * lost.
+ */
 static void put(struct flow_table *table, const struct flow *flow)
 {
 	uint32_t home = home_of(table, flow), at = 0;
