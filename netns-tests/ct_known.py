@@ -1,20 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """Where weir and the kernel's conntrack say something else of a packet, and why: KNOWN, for ct_witness.py."""
-from ct_talk import M32
-
-
-def behind(a, b):
-    """a comes before b, as sequence numbers do."""
-    return bool((a - b) & 0x80000000)
 
 
 class Story:
     """What has been in a conversation so far, as far as the differences hang on it."""
 
     def __init__(self, parted=()):
-        self.high = {}         # the highest sequence number that a side has sent
-        self.allowed = {}      # and the one that the other side has allowed it
-        self.scale = set()     # sides that have stated a window scale, which is 7
         self.began = None      # the side that began
         self.open = False      # that side has said more than its SYN
         self.closing = False   # a FIN was there
@@ -29,7 +20,6 @@ class Story:
         flags = packet.how.get("flags")
         if flags is None or "error" in packet.note:
             return
-        end = packet.how["seq"] + len(packet.how["payload"]) + ("S" in flags) + ("F" in flags)
         if flags == "S" and self.asked == packet.side and packet.how["seq"] != self.syn:
             self.given_up = True
             self.parted.add("begins-anew")
@@ -38,8 +28,6 @@ class Story:
         if flags == "S" and by_weir == "new":
             self.__init__(self.parted if by_nft != "new" or self.given_up else set())
             self.asked, self.began, self.syn = packet.side, packet.side, packet.how["seq"]
-            if packet.how["tcp_options"]:
-                self.scale.add(packet.side)
         elif flags == "S" and by_weir == by_nft:
             self.begins = True
         if self.asked == packet.side and "R" in flags and by_nft == "new":
@@ -51,25 +39,12 @@ class Story:
             self.parted.add("early-data")
         self.open |= not self.asked and packet.side == self.began
         self.closing |= "F" in flags
-        answers = self.asked not in (None, packet.side)
-        if answers:
+        if is_answer(self, packet):
             self.refused = "R" in flags
             if flags in ("SA", "R", "RA"):
                 self.asked = None
         elif "R" in flags and by_weir == by_nft:
             self.parted.add("after-reset")
-        if "forged" in packet.note:
-            return
-        other = "b" if packet.side == "a" else "a"
-        if "S" in flags and packet.how["tcp_options"]:
-            self.scale.add(packet.side)
-        if "A" in flags:
-            window = packet.how["window"] << (7 if len(self.scale) == 2 and "S" not in flags else 0)
-            allowed = packet.how["ack"] + max(window, 1) & M32
-            if other not in self.allowed or behind(self.allowed[other], allowed):
-                self.allowed[other] = allowed
-        if packet.side not in self.high or (answers and "S" in flags) or ("S" not in flags and behind(self.high[packet.side], end)):
-            self.high[packet.side] = end & M32
 
 
 def flags_of(packet):
