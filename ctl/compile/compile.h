@@ -56,6 +56,8 @@ struct image {
 
 /* FEATURE_* that the programs must have for these rules. */
 uint32_t policy_features(const struct policy *policy);
+/* `from`, a power of two itself, or the first one behind it that is not below `least`. */
+uint32_t power_of_two(size_t least, uint32_t from);
 
 /* lower.c: verdicts and states of the data path; POLICY_NONE, which has none, is drop. Words: as in a rule file. */
 enum verdict lower_verdict_of(enum policy_verdict verdict);

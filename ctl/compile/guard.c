@@ -131,7 +131,8 @@ static bool place_principal(struct guard_tables *tables, const struct guard_prin
 	for (uint32_t i = 0; i < GUARD_PRINCIPAL_LOOKS; i++) {
 		struct guard_principal *at = &tables->principal[(place + i) & (GUARD_PRINCIPALS - 1)];
 
-		if (at->rules && (at->id != principal->id || at->guard != principal->guard || at->who != principal->who))
+		if (at->rules &&
+		    (at->id != principal->id || at->guard != principal->guard || at->who != principal->who))
 			continue;
 		*at = (struct guard_principal){ .id = principal->id,
 						.rules = at->rules | principal->rules,
@@ -195,9 +196,10 @@ static int add_rules(struct guard_tables *tables, struct guard *guard, const str
 	return 0;
 }
 
-static void set_forwarded(struct guard *guard, const struct guard_statement *statement, const struct device_env *devices)
+static void set_forwarded(struct guard *guard, const struct guard_statement *statement,
+			  const struct device_env *devices)
 {
-	guard->forwarded = !statement->forwarded   ? GUARD_FROM_NONE
+	guard->forwarded = !statement->forwarded  ? GUARD_FROM_NONE
 			   : statement->n_devices ? GUARD_FROM_SOME
 						  : GUARD_FROM_ALL;
 	for (size_t i = 0; i < statement->n_devices; i++)

@@ -71,13 +71,6 @@ void load_log_reset(void)
 
 /* ---- sizes ---- */
 
-static uint32_t power_of_two(size_t least, uint32_t from)
-{
-	while (from < least && from < 1u << 31)
-		from *= 2;
-	return from;
-}
-
 struct capacity capacity_for(size_t n_nodes, size_t n_refs, size_t n_counters, size_t n_manifest)
 {
 	/* A quarter more, so that the next edit of the file does not need a larger instance at once. */
@@ -225,14 +218,25 @@ static size_t map_bytes(size_t value_size, size_t entries)
 	return (((value_size + 7) & ~7ul) * entries + page - 1) & ~(page - 1);
 }
 
-static int map_one(void **ret, int fd, size_t value_size, size_t entries, const char *name, struct diag *diag)
+static void *map_shared(int fd, size_t value_size, size_t entries)
 {
-	void *at = mmap(NULL, map_bytes(value_size, entries), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	return mmap(NULL, map_bytes(value_size, entries), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+}
+
+int memory_map_one(void **ret, int fd, size_t value_size, size_t entries, const char *name, struct diag *diag)
+{
+	void *at = map_shared(fd, value_size, entries);
 
 	if (at == MAP_FAILED)
 		return diag_errno(diag, errno, "cannot map the '%s' table into memory", name);
 	*ret = at;
 	return 0;
+}
+
+void memory_unmap_one(void *at, size_t value_size, size_t entries)
+{
+	if (at)
+		munmap(at, map_bytes(value_size, entries));
 }
 
 int memory_map(struct memory *ret, int control_fd, int tables_fd, int manifest_fd, int lines_fd,
@@ -241,13 +245,13 @@ int memory_map(struct memory *ret, int control_fd, int tables_fd, int manifest_f
 	struct memory m = { .capacity = *capacity };
 	int r;
 
-	r = map_one((void **)&m.control, control_fd, sizeof(struct control), 1, "control", diag);
+	r = memory_map_one((void **)&m.control, control_fd, sizeof(struct control), 1, "control", diag);
 	if (r == 0)
-		r = map_one((void **)&m.tables, tables_fd, half_layout(capacity).size, 2, "tables", diag);
+		r = memory_map_one((void **)&m.tables, tables_fd, half_layout(capacity).size, 2, "tables", diag);
 	if (r == 0)
-		r = map_one((void **)&m.manifest, manifest_fd, capacity->n_manifest, 2, "manifest", diag);
+		r = memory_map_one((void **)&m.manifest, manifest_fd, capacity->n_manifest, 2, "manifest", diag);
 	if (r == 0)
-		r = map_one((void **)&m.lines, lines_fd, sizeof(struct line), capacity->n_lines, "lines", diag);
+		r = memory_map_one((void **)&m.lines, lines_fd, sizeof(struct line), capacity->n_lines, "lines", diag);
 	if (r) {
 		memory_unmap(&m);
 		return r;
@@ -258,26 +262,21 @@ int memory_map(struct memory *ret, int control_fd, int tables_fd, int manifest_f
 
 int memory_clear(int fd, size_t value_size, size_t entries)
 {
-	size_t bytes = map_bytes(value_size, entries);
-	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	void *at = map_shared(fd, value_size, entries);
 
 	if (at == MAP_FAILED)
 		return -errno;
-	memset(at, 0, bytes);
-	munmap(at, bytes);
+	memset(at, 0, map_bytes(value_size, entries));
+	memory_unmap_one(at, value_size, entries);
 	return 0;
 }
 
 void memory_unmap(struct memory *m)
 {
-	if (m->control)
-		munmap(m->control, map_bytes(sizeof(struct control), 1));
-	if (m->tables)
-		munmap(m->tables, map_bytes(half_layout(&m->capacity).size, 2));
-	if (m->manifest)
-		munmap(m->manifest, map_bytes(m->capacity.n_manifest, 2));
-	if (m->lines)
-		munmap(m->lines, map_bytes(sizeof(struct line), m->capacity.n_lines));
+	memory_unmap_one(m->control, sizeof(struct control), 1);
+	memory_unmap_one(m->tables, half_layout(&m->capacity).size, 2);
+	memory_unmap_one(m->manifest, m->capacity.n_manifest, 2);
+	memory_unmap_one(m->lines, sizeof(struct line), m->capacity.n_lines);
 	memset(m, 0, sizeof(*m));
 }
 

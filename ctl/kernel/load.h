@@ -69,6 +69,9 @@ struct memory {
 int memory_map(struct memory *ret, int control_fd, int tables_fd, int manifest_fd, int lines_fd,
 	       const struct capacity *capacity, struct diag *diag);
 void memory_unmap(struct memory *memory);
+/* One mmapable map, whose name is for the problem; NULL is unmapped already. */
+int memory_map_one(void **ret, int fd, size_t value_size, size_t entries, const char *name, struct diag *diag);
+void memory_unmap_one(void *at, size_t value_size, size_t entries);
 /* Zeroes an mmapable map. -errno. */
 int memory_clear(int fd, size_t value_size, size_t entries);
 /* The other half becomes the same as the one that runs. Returns its head. */

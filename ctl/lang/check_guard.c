@@ -86,10 +86,11 @@ static void check_tokens(struct lang *l, const struct guard_statement *guard, co
 		else
 			diag_error(l->diag, allow->loc, "'token required', and an endpoint has no tokens");
 		diag_other(l->diag, target->loc);
-		diag_hint(l->diag, target->provider
-					   ? "put the provider into a guard of its own"
-					   : "say whose tokens are right there, as in 'endpoint ADDRESS:PORT token aws', "
-					     "or put it into a guard of its own");
+		diag_hint(l->diag,
+			  target->provider
+				  ? "put the provider into a guard of its own"
+				  : "say whose tokens are right there, as in 'endpoint ADDRESS:PORT token aws', "
+				    "or put it into a guard of its own");
 		return;
 	}
 	for (size_t i = 0; i < guard->n_targets; i++) {

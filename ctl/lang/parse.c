@@ -3,6 +3,7 @@
 #include "parse.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -199,6 +200,30 @@ void parser_skip_statement(struct parser *p)
 			break;
 		}
 	}
+}
+
+bool parser_in_block(struct parser *p)
+{
+	while (p->tok.kind == T_NEWLINE || p->tok.kind == T_SEMICOLON)
+		parser_next(p);
+	return !parser_accept(p, T_CLOSE);
+}
+
+bool parser_unclosed(struct parser *p, struct location open, const char *what, ...)
+{
+	char block[TEXT_MOST + 32];
+	va_list args;
+
+	va_start(args, what);
+	vsnprintf(block, sizeof(block), what, args);
+	va_end(args);
+	diag_error(p->l->diag, open, "the block %s does not end", block);
+	if (p->tok.kind == T_END)
+		diag_hint(p->l->diag, "expected '}' before the end of the file");
+	else
+		diag_hint(p->l->diag, "expected '}' before '%.*s' in line %u", (int)p->tok.length, p->tok.text,
+			  p->tok.loc.line);
+	return true;
 }
 
 /* A whole block of an unknown kind, so that its inside gives no errors. */

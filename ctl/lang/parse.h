@@ -44,6 +44,11 @@ void parser_skip_line(struct parser *p);
 /* Behind an error in a list: to behind its }. Returns false. */
 bool parser_skip_list(struct parser *p, struct location open);
 void parser_skip_newlines(struct parser *p);
+/* To the next statement of a block, which may be the end of the file; false: behind the block's }. */
+bool parser_in_block(struct parser *p);
+/* Reports that the block (`what`: "of set 'x'") has no } before the next token. Returns true: there is no more of it. */
+bool parser_unclosed(struct parser *p, struct location open, const char *what, ...)
+	__attribute__((format(printf, 3, 4)));
 /* Reports a word of nft's that weir does not have at the next token; false: it is none of those. */
 bool parser_unsupported(struct parser *p);
 

@@ -178,16 +178,9 @@ bool parse_flows(struct parser *p)
 		return false;
 	flows_default(&flows);
 	flows.loc = open;
-	for (;;) {
-		while (p->tok.kind == T_NEWLINE || p->tok.kind == T_SEMICOLON)
-			parser_next(p);
-		if (parser_accept(p, T_CLOSE))
-			break;
-		if (p->tok.kind == T_END) {
-			diag_error(l->diag, open, "the block 'flows' does not end");
-			diag_hint(l->diag, "expected '}' before the end of the file");
-			return true;
-		}
+	while (parser_in_block(p)) {
+		if (p->tok.kind == T_END)
+			return parser_unclosed(p, open, "'flows'");
 		if (!parse_statement(p, &flows, &stated))
 			parser_skip_statement(p);
 	}

@@ -46,7 +46,10 @@ bool parse_guard_unknown(struct parser *p, const struct raw_part *part, const ch
 		size_t used = strlen(all);
 
 		suggest_offer(&s, words->name);
-		snprintf(all + used, sizeof(all) - used, "%s%s", !used ? "" : words[1].name ? ", " : " or ",
+		snprintf(all + used, sizeof(all) - used, "%s%s",
+			 !used           ? ""
+			 : words[1].name ? ", "
+					 : " or ",
 			 words->name);
 	}
 	if (suggest_best(&s))
@@ -150,8 +153,12 @@ static const struct statement {
 	const char *word;
 	bool (*parse)(struct parser *p, struct guard_block *block);
 } statements[] = {
-	{ "provider", parse_guard_provider }, { "endpoint", parse_guard_endpoint }, { "allow", parse_guard_allow },
-	{ "forwarded", parse_forwarded },     { "deny", parse_deny },               { "audit", parse_audit },
+	{ "provider", parse_guard_provider },
+	{ "endpoint", parse_guard_endpoint },
+	{ "allow", parse_guard_allow },
+	{ "forwarded", parse_forwarded },
+	{ "deny", parse_deny },
+	{ "audit", parse_audit },
 };
 
 static bool parse_statement(struct parser *p, struct guard_block *block)
@@ -190,18 +197,6 @@ static void enter_guard(struct parser *p, struct guard_statement *guard)
 	arena_push(l->arena, l->policy->guards, l->policy->n_guards, l->guards_capacity) = *guard;
 }
 
-/* Without its }: the end of the file, or a block that cannot be inside. */
-static void unclosed(struct parser *p, const struct guard_statement *guard, struct location open)
-{
-	diag_error(p->l->diag, open, "the block of guard '%s' does not end", guard->name);
-	if (p->tok.kind == T_END)
-		diag_hint(p->l->diag, "expected '}' before the end of the file");
-	else
-		diag_hint(p->l->diag, "expected '}' before '%.*s' in line %u", (int)p->tok.length, p->tok.text,
-			  p->tok.loc.line);
-	p->unclosed = true;
-}
-
 bool parse_guard(struct parser *p)
 {
 	struct guard_block block = { .guard.deny_errno = GUARD_ERRNO };
@@ -218,13 +213,9 @@ bool parse_guard(struct parser *p)
 	block.guard.name = arena_text(p->l->arena, name.text, name.length);
 	block.guard.loc = name.loc;
 	errors = p->l->diag->n_errors;
-	for (;;) {
-		while (p->tok.kind == T_NEWLINE || p->tok.kind == T_SEMICOLON)
-			parser_next(p);
-		if (parser_accept(p, T_CLOSE))
-			break;
+	while (parser_in_block(p)) {
 		if (p->tok.kind == T_END || parser_at_block_start(p)) {
-			unclosed(p, &block.guard, open);
+			p->unclosed = parser_unclosed(p, open, "of guard '%s'", block.guard.name);
 			break;
 		}
 		if (!parse_statement(p, &block))

@@ -17,8 +17,8 @@ static const char *shown(struct parser *p, const struct raw_part *part)
 static bool resolve(struct parser *p, const struct raw_part *part, struct guard_allow *allow)
 {
 	const struct lang_env *env = p->l->env;
-	int (*lookup)(void *, const char *, uint32_t *) = allow->kind == GUARD_ALLOW_USER ? env->lookup_user
-											   : env->lookup_group;
+	int (*lookup)(void *, const char *, uint32_t *) =
+		allow->kind == GUARD_ALLOW_USER ? env->lookup_user : env->lookup_group;
 	const char *noun = guard_principal_word(allow->kind);
 	int r = -ENOSYS;
 
@@ -34,7 +34,8 @@ static bool resolve(struct parser *p, const struct raw_part *part, struct guard_
 	if (r == -ENOENT || r == -ENOSYS) {
 		diag_error(p->l->diag, allow->loc, "'%s' is not a %s", shown(p, part), noun);
 		diag_hint(p->l->diag,
-			  r == -ENOENT ? "no such %s on this machine; a number always works" : "expected the number of a %s",
+			  r == -ENOENT ? "no such %s on this machine; a number always works"
+				       : "expected the number of a %s",
 			  noun);
 		return false;
 	}
@@ -137,8 +138,9 @@ static bool check_service(struct parser *p, struct guard_allow *allow)
 
 	if (!is_unit_name(allow->name)) {
 		diag_error(p->l->diag, allow->loc, "'%s' is not the name of a unit", allow->name);
-		diag_hint(p->l->diag, *allow->name == '/' ? "the path of a cgroup stands behind 'allow cgroup'"
-							  : "expected a name as systemctl shows it, as in \"nginx.service\"");
+		diag_hint(p->l->diag, *allow->name == '/'
+					      ? "the path of a cgroup stands behind 'allow cgroup'"
+					      : "expected a name as systemctl shows it, as in \"nginx.service\"");
 		return false;
 	}
 	for (size_t i = 0; i < sizeof(units) / sizeof(*units) && !known; i++) {

@@ -114,8 +114,7 @@ static bool read_port(struct parser *p, const struct raw_part *part, const char 
 
 	if ((!value_number(text, length, &port) && !words_find(TYPE_PORT, text, length, &port)) || !port ||
 	    port > UINT16_MAX) {
-		diag_error(p->l->diag, raw_place(part), "'%.*s' is not a port", (int)(length < 64 ? length : 64),
-			   text);
+		diag_error(p->l->diag, raw_place(part), "'%.*s' is not a port", (int)(length < 64 ? length : 64), text);
 		diag_hint(p->l->diag, "expected 1 to 65535; without ':' and a port the guard is for all of the "
 				      "address");
 		return false;

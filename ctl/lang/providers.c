@@ -25,7 +25,8 @@ const struct provider providers[] = {
 	    { "fd20:ce::254", 80, TOKEN_GCP },
 	    { "fd20:ce::254", 443, 0 } } },
 	{ "azure",
-	  "Azure Virtual Machines: Azure Instance Metadata Service; Azure Virtual Network: What is IP address 168.63.129.16?",
+	  "Azure Virtual Machines: Azure Instance Metadata Service; Azure Virtual Network: What is IP address "
+	  "168.63.129.16?",
 	  { { "169.254.169.254", 80, TOKEN_AZURE }, { "168.63.129.16", 80, 0 }, { "168.63.129.16", 32526, 0 } } },
 	{ "oracle",
 	  "Oracle Cloud Infrastructure: Instance Metadata Service; the SDK's instance principals signer (IPv6)",

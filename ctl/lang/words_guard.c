@@ -23,8 +23,11 @@ const struct named_number guard_tokens[] = {
 };
 
 const struct named_number guard_principals[] = {
-	{ "user", GUARD_ALLOW_USER },       { "group", GUARD_ALLOW_GROUP }, { "cgroup", GUARD_ALLOW_CGROUP },
-	{ "service", GUARD_ALLOW_SERVICE }, { NULL, 0 },
+	{ "user", GUARD_ALLOW_USER },
+	{ "group", GUARD_ALLOW_GROUP },
+	{ "cgroup", GUARD_ALLOW_CGROUP },
+	{ "service", GUARD_ALLOW_SERVICE },
+	{ NULL, 0 },
 };
 
 const struct named_number guard_audits[] = {

@@ -339,6 +339,8 @@ static const struct {
 	{ "flows", "stdin:1:6: error: expected '{' behind 'flows', found the end of the file" },
 	{ "flows x { }", "stdin:1:7: error: expected '{' behind 'flows', found 'x'" },
 	{ "flows { size 65536", "stdin:1:1: error: the block 'flows' does not end" },
+	{ "test \"t\" {", "stdin:1:1: error: the block of test \"t\" does not end" },
+	{ "set a { 192.0.2.1,", "stdin:1:1: error: the block of set 'a' does not end" },
 	{ "flows { size }", "stdin:1:14: error: expected a number of flows behind 'size', found '}'" },
 	{ "flows { size 1023 }", "stdin:1:14: error: a flow table cannot have this size" },
 	{ "flows { size 16777217 }", "stdin:1:14: error: a flow table cannot have this size" },
