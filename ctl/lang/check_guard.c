@@ -7,7 +7,7 @@
 
 /* ---- endpoints ---- */
 
-static bool same_place(const struct guard_target *a, const struct guard_target *b)
+bool guard_target_same(const struct guard_target *a, const struct guard_target *b)
 {
 	return a->port == b->port && a->addr.family == b->addr.family && !value_compare(&a->addr.lo, &b->addr.lo) &&
 	       !value_compare(&a->addr.hi, &b->addr.hi);
@@ -36,7 +36,7 @@ static void report(struct lang *l, const struct guard_target *target, const stru
 static bool stated_twice(struct lang *l, const struct guard_statement *guard, const struct guard_target *target)
 {
 	for (const struct guard_target *other = guard->targets; other < target; other++) {
-		if (!same_place(other, target) || (other->provider && target->provider))
+		if (!guard_target_same(other, target) || (other->provider && target->provider))
 			continue;
 		report(l, target, other, "the endpoint %s stands twice in guard '%s'", guard->name);
 		return true;
@@ -97,7 +97,7 @@ static void check_tokens(struct lang *l, const struct guard_statement *guard, co
 		for (size_t j = 0; j < i; j++) {
 			const struct guard_target *a = &guard->targets[j], *b = &guard->targets[i];
 
-			if (!same_place(a, b) || !a->tokens || !b->tokens || a->tokens == b->tokens)
+			if (!guard_target_same(a, b) || !a->tokens || !b->tokens || a->tokens == b->tokens)
 				continue;
 			diag_warning(l->diag, allow->loc,
 				     "any one of several kinds of tokens will do: those of '%s' and of '%s'",

@@ -470,6 +470,9 @@ struct guard_statement {
 #define GUARD_NAME_MOST    255 /* bytes of one of them, of a unit, a user or a group */
 #define GUARD_ERRNO        ECONNREFUSED
 
+/* The same address and port? Two providers may share them. */
+bool guard_target_same(const struct guard_target *a, const struct guard_target *b);
+
 /* As in a rule file. */
 const char *guard_principal_word(enum guard_principal_kind kind);
 const char *guard_audit_text(enum guard_audit_word audit);
@@ -606,8 +609,11 @@ void element_list_clear(struct element_list *list);
 /* Canonical text. Returned strings are malloc'ed; NULL when memory ends. */
 char *policy_print(const struct policy *policy); /* a whole file that parses to the same policy */
 char *rule_print(const struct policy *policy, const struct rule *rule); /* one rule, without newline */
-/* The lines of a guard's block, one statement each, without the newlines; a malloc'ed array of malloc'ed lines. */
-char **guard_lines(const struct policy *policy, const struct guard_statement *guard, size_t *ret_n);
+/*
+ * The lines of a guard's block, one statement each, without the newlines; a malloc'ed array of malloc'ed lines, NULL when
+ * memory ends. numbers: behind a user's or group's name, as a comment, which one it is.
+ */
+char **guard_lines(const struct policy *policy, const struct guard_statement *guard, bool numbers, size_t *ret_n);
 void guard_lines_free(char **lines, size_t n);
 char *guard_target_print(const struct guard_target *target); /* ADDR[/LEN][:PORT] */
 /* What stands behind an element, with a blank in front; "" for nothing. */

@@ -41,10 +41,15 @@ static void print_name(struct strbuf *b, const char *name)
 		print_quoted(b, name);
 }
 
-static void print_allow(struct strbuf *b, const struct guard_allow *allow)
+static bool by_number(const struct guard_allow *allow)
+{
+	return allow->kind == GUARD_ALLOW_USER || allow->kind == GUARD_ALLOW_GROUP;
+}
+
+static void print_allow(struct strbuf *b, const struct guard_allow *allow, bool number)
 {
 	strbuf_format(b, "allow %s ", guard_principal_word(allow->kind));
-	if (allow->kind == GUARD_ALLOW_USER || allow->kind == GUARD_ALLOW_GROUP)
+	if (by_number(allow))
 		print_name(b, allow->name);
 	else
 		print_quoted(b, allow->name);
@@ -54,6 +59,8 @@ static void print_allow(struct strbuf *b, const struct guard_allow *allow)
 		strbuf_str(b, " path ");
 		print_quoted(b, allow->path);
 	}
+	if (number && by_number(allow) && (*allow->name < '0' || *allow->name > '9'))
+		strbuf_format(b, " # %u", allow->id);
 }
 
 static void print_forwarded(struct strbuf *b, const struct policy *policy, const struct guard_statement *guard)
@@ -71,7 +78,7 @@ static bool goes_on(const struct guard_statement *guard, size_t i)
 	return i && guard->targets[i].provider && guard->targets[i].provider == guard->targets[i - 1].provider;
 }
 
-char **guard_lines(const struct policy *policy, const struct guard_statement *guard, size_t *ret_n)
+char **guard_lines(const struct policy *policy, const struct guard_statement *guard, bool numbers, size_t *ret_n)
 {
 	char **lines = calloc(guard->n_targets + guard->n_allows + 4, sizeof(*lines));
 	struct strbuf b = { 0 };
@@ -94,7 +101,7 @@ char **guard_lines(const struct policy *policy, const struct guard_statement *gu
 		LINE_ENDS();
 	}
 	for (size_t i = 0; whole && i < guard->n_allows; i++) {
-		print_allow(&b, &guard->allows[i]);
+		print_allow(&b, &guard->allows[i], numbers);
 		LINE_ENDS();
 	}
 	if (whole) {
@@ -124,7 +131,7 @@ void guard_lines_free(char **lines, size_t n)
 void print_guard(struct strbuf *b, const struct policy *policy, const struct guard_statement *guard)
 {
 	size_t n;
-	char **lines = guard_lines(policy, guard, &n);
+	char **lines = guard_lines(policy, guard, false, &n);
 
 	if (!lines) {
 		b->failed = true;
