@@ -25,10 +25,7 @@
 #define AS_IP  ((const uint8_t[]){ 8, 0, 3, 4 })
 #define AS_IP6 ((const uint8_t[]){ 0x20, 1, 0xd, 0xb8, 0x86, 0xdd, [15] = 1 })
 
-#define TO(family_, daddr_, ...)                                                                                       \
-	{                                                                                                              \
-		.family = family_, .daddr = daddr_, __VA_ARGS__                                                        \
-	}
+#define TO(family_, daddr_, ...) { .family = family_, .daddr = daddr_, __VA_ARGS__ }
 /* enum guard_outcome, and: */
 #define NOT   GUARD_OUTCOME_MAX /* nothing to the guard */
 #define RESET (GUARD_DID_DENY | 1u << 8)
@@ -185,8 +182,8 @@ static void test_allowed(void)
 	guard_world_guard(&world, 0)->plain = 1;
 	guard_world_turn(&world);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
-		judge(&rows[i], (rows[i].what & 0xff) == GUARD_DID_DENY ? (rows[i].what & RAW) | GUARD_DID_ALLOW :
-									  rows[i].what);
+		judge(&rows[i],
+		      (rows[i].what & 0xff) == GUARD_DID_DENY ? (rows[i].what & RAW) | GUARD_DID_ALLOW : rows[i].what);
 }
 
 /* The owner's rules ask something of a request, so what cannot be one is refused. */
