@@ -296,6 +296,8 @@ struct who {
 	bool in_guest, in_userns;
 };
 
+#define NO_USERNS 249 /* not here, and not for every user */
+
 static void become(const struct who *who)
 {
 	char below[512], map[64];
@@ -315,8 +317,10 @@ static void become(const struct who *who)
 		_exit(252);
 	if (!who->in_userns)
 		return;
-	if (setresuid(who->euid, who->euid, who->euid) || prctl(PR_SET_DUMPABLE, 1) || unshare(CLONE_NEWUSER))
+	if (setresuid(who->euid, who->euid, who->euid) || prctl(PR_SET_DUMPABLE, 1))
 		_exit(253);
+	if (unshare(CLONE_NEWUSER))
+		_exit(NO_USERNS);
 	snprintf(map, sizeof(map), "0 %u 1", who->euid);
 	if (write(open("/proc/self/uid_map", O_WRONLY | O_CLOEXEC), map, strlen(map)) < 0 || geteuid() != 0)
 		_exit(254);
@@ -516,6 +520,10 @@ static void expect(const struct row *row)
 	guard_world_outcomes(&world, GUARD_PACKET);
 	forget_events();
 	result = as(&row->who, row->what, &row->to);
+	if (result == NO_USERNS) {
+		printf("skipped: no user namespace can be made here: %s\n", row->belief);
+		return;
+	}
 	calls = guard_world_outcomes(&world, GUARD_CALL);
 	packets = guard_world_outcomes(&world, GUARD_PACKET);
 	check(result == row->result, "%s: gets %d (%s), and should get %d", row->belief, result, strerror(result),
