@@ -227,7 +227,7 @@ fuzz: ## libFuzzer on the rule language for T seconds (T=60)
 verifier: all ## as root: load every program here and print its verified instructions
 	@$(B)/weir verifier
 
-abi: ## write docs/map-abi.md again, from bpf/abi*.h, maps.h and reasons.h
+abi: ## write docs/map-abi.md again, from the headers of bpf/
 	@docs/map-abi.py >docs/map-abi.md.new && mv docs/map-abi.md.new docs/map-abi.md
 
 install: all ## copy the command and its manual pages below DESTDIR and PREFIX (/usr/local)
