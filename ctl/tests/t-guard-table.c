@@ -270,7 +270,8 @@ static const struct target *said_endpoint(const struct said *said, unsigned int 
 
 			if (!in_net(t, family, addr) || (port && t->port && t->port != port))
 				continue;
-			if (best && (best->length > t->length || (best->length == t->length && (best->port || !t->port))))
+			if (best &&
+			    (best->length > t->length || (best->length == t->length && (best->port || !t->port))))
 				continue;
 			best = t;
 			*ret_guard = g;
@@ -349,8 +350,7 @@ static void check_endpoints(struct random *r, const struct guard_tables *t, cons
 			   is ? "no endpoint there" : "an endpoint is missed") ||
 		    !is)
 			continue;
-		check(is->guard == expected_guard && is->port == expected->port &&
-			      is->tokens == 1u << expected->token,
+		check(is->guard == expected_guard && is->port == expected->port && is->tokens == 1u << expected->token,
 		      "%x:%x port %u: guard %u port %u tokens %x, expected %u %u %x", at.addr[0], at.addr[3], port,
 		      is->guard, is->port, is->tokens, expected_guard, expected->port, 1u << expected->token);
 	}
@@ -382,8 +382,10 @@ static void check_guard(const struct guard_tables *t, unsigned int g, const stru
 
 	check(guard->deny_errno == (unsigned int)errors[said->error].error, "guard %u: errno %u", g, guard->deny_errno);
 	check(guard->audit == said->audit, "guard %u: audit %u", g, guard->audit);
-	check(guard->forwarded == (!said->forwarded ? 0 : said->n_devices ? 1 : 2), "guard %u: forwarded %u", g,
-	      guard->forwarded);
+	check(guard->forwarded == (!said->forwarded  ? 0
+				   : said->n_devices ? 1
+						     : 2),
+	      "guard %u: forwarded %u", g, guard->forwarded);
 	for (unsigned int i = 0; i < said->n_devices; i++) {
 		if (said->device[i] % 4 == 0) /* those that are not there */
 			continue;
@@ -400,8 +402,8 @@ static void check_guard(const struct guard_tables *t, unsigned int g, const stru
 
 /* ---- compiling ---- */
 
-static int compile_text(struct guard_tables **ret, const char *text, struct compile_input *input, struct policy **policy,
-			struct diag *diag)
+static int compile_text(struct guard_tables **ret, const char *text, struct compile_input *input,
+			struct policy **policy, struct diag *diag)
 {
 	struct device_env *devices;
 	struct counter_plan *plan = NULL;
@@ -416,9 +418,7 @@ static int compile_text(struct guard_tables **ret, const char *text, struct comp
 		devices[i].ifindex = number % 4 ? 100 + number : 0;
 	}
 	counter_plan_plain(&plan, *policy);
-	*input = (struct compile_input){
-		.policy = *policy, .devices = devices, .counters = plan, .netns = NETNS
-	};
+	*input = (struct compile_input){ .policy = *policy, .devices = devices, .counters = plan, .netns = NETNS };
 	return compile_guards(ret, input, diag);
 }
 
@@ -474,6 +474,7 @@ static void try_random(struct random *r)
 
 /* ---- how many fit ---- */
 
+/* The same numbers in all guards, and of users and groups: only that tells them apart. */
 static void write_many(FILE *f, unsigned int guards, unsigned int endpoints, unsigned int allows)
 {
 	for (unsigned int g = 0; g < guards; g++) {
@@ -481,7 +482,7 @@ static void write_many(FILE *f, unsigned int guards, unsigned int endpoints, uns
 		for (unsigned int i = 0; i < endpoints; i++)
 			fprintf(f, "endpoint 10.%u.%u.%u:80\n", g, i / 256, i % 256);
 		for (unsigned int i = 0; i < allows; i++)
-			fprintf(f, "allow user %u\n", 1000 + i);
+			fprintf(f, "allow %s %u\n", names_of_who[i % 2], 1000 + i / 2);
 		fprintf(f, "}\n");
 	}
 }
@@ -517,13 +518,13 @@ static void test_most(void)
 		if (rows[i].error)
 			check(r == -EINVAL && !t && !strcmp(first_problem(&diag), rows[i].error) && diag.n &&
 				      diag.problems[0].loc.file,
-			      "row %zu: %d, '%s', expected '%s'", i, r, first_problem(&diag),
-			      rows[i].error);
+			      "row %zu: %d, '%s', expected '%s'", i, r, first_problem(&diag), rows[i].error);
 		else
 			check(!r && t, "row %zu: %d, '%s'", i, r, first_problem(&diag));
-		for (unsigned int u = 0; t && u < rows[i].allows; u++)
-			check(table_rules(t, rows[i].guards - 1, GUARD_USER, 1000 + u) == 1ull << u,
-			      "row %zu: user %u", i, 1000 + u);
+		for (unsigned int g = 0; t && g < rows[i].guards; g++)
+			for (unsigned int u = 0; u < rows[i].allows; u++)
+				check(table_rules(t, g, u % 2, 1000 + u / 2) == 1ull << u, "row %zu: guard %u, %s %u",
+				      i, g, names_of_who[u % 2], 1000 + u / 2);
 		free(t);
 		free(text);
 		input_clear(&input, policy, &diag);
@@ -548,9 +549,9 @@ static void test_providers(void)
 		r = compile_text(&t, text, &input, &policy, &diag);
 		check(!r && t && !diag.n, "provider %s: %s", p->name, first_problem(&diag));
 		for (const struct provider_endpoint *e = p->endpoint; e->addr; e++, n++) {
-			char *is = policy && n < policy->guards[0].n_targets ?
-					   guard_target_print(&policy->guards[0].targets[n]) :
-					   NULL;
+			char *is = policy && n < policy->guards[0].n_targets
+					   ? guard_target_print(&policy->guards[0].targets[n])
+					   : NULL;
 			char wanted[80];
 
 			snprintf(wanted, sizeof(wanted), strchr(e->addr, ':') ? "[%s]:%u" : "%s:%u", e->addr, e->port);
@@ -558,7 +559,8 @@ static void test_providers(void)
 			      wanted);
 			free(is);
 		}
-		check(n && n <= PROVIDER_ENDPOINTS && t && t->n_endpoints == n, "provider %s: %zu endpoints", p->name, n);
+		check(n && n <= PROVIDER_ENDPOINTS && t && t->n_endpoints == n, "provider %s: %zu endpoints", p->name,
+		      n);
 		for (const struct provider *other = providers; other < p; other++)
 			check(strcmp(other->name, p->name), "provider %s is there twice", p->name);
 		free(t);
