@@ -531,6 +531,28 @@ static void test_most(void)
 	}
 }
 
+/* A user and a group with one number and one place. */
+static void test_same_place(void)
+{
+	struct compile_input input = { 0 };
+	struct guard_tables *t = NULL;
+	struct policy *policy = NULL;
+	struct diag diag;
+	char text[200];
+	uint32_t id = 1;
+	int rc;
+
+	while (guard_principal_place(id, 0, GUARD_USER, 1) != guard_principal_place(id, 0, GUARD_GROUP, 1))
+		id++;
+	snprintf(text, sizeof(text), "guard g { provider aws; allow user %u; allow group %u path \"/\" }\n", id, id);
+	rc = compile_text(&t, text, &input, &policy, &diag);
+	check(!rc && t && t->seed == 1, "%s: %s", text, first_problem(&diag));
+	check(t && table_rules(t, 0, GUARD_USER, id) == 1, "user %u", id);
+	check(t && table_rules(t, 0, GUARD_GROUP, id) == 2, "group %u", id);
+	free(t);
+	input_clear(&input, policy, &diag);
+}
+
 /* ---- providers ---- */
 
 /* Each alone is a good guard; what it prints is what the table has. */
@@ -610,6 +632,7 @@ int main(int argc, char **argv)
 
 	test_none();
 	test_most();
+	test_same_place();
 	test_providers();
 	test_shared();
 	for (unsigned int i = 0; i < policies; i++)
