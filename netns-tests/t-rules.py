@@ -21,7 +21,10 @@ def t_rule_files():
         check("%s: its own tests pass" % name, ran.code == 0, ran)
         with open(path) as text:
             body = re.sub(r"#.*", "", text.read())
-        check("%s: it has tests" % name, re.search(r"^\s*test\s+\"", body, re.M))
+        if re.search(r"^\s*filter\s", body, re.M):  # tests are of filters
+            check("%s: it has tests" % name, re.search(r"^\s*test\s+\"", body, re.M))
+        else:
+            check("%s: it has a guard" % name, re.search(r"^\s*guard\s", body, re.M))
         ran = host.weir("plan", "--offline", "--json", path)
         devices = set()
         for words in re.findall(r"\b(?:device|redirect|iif|oif)\s+([^;\n]+)", body) + re.findall(r"^\s*define\s+\w+\s*=\s*\{?([^}\n]+)", body, re.M):
