@@ -32,7 +32,8 @@ struct compile_input {
 	const struct device_env *devices;
 	const uint16_t *set_slot; /* per policy.sets */
 	const struct counter_plan *counters;
-	uint64_t netns; /* cookie of the network namespace that guards are for */
+	uint64_t netns;  /* cookie of the network namespace that guards are for */
+	uint64_t secret; /* of the names that guards allow: the same for all generations that follow each other */
 };
 
 /* One generation, ready to be copied into a half of the tables map. */

@@ -106,21 +106,19 @@ static void mark_near(struct guard_tables *tables)
 
 /* ---- who ---- */
 
-static uint64_t hash_name(const char *name)
+static uint64_t hash_name(uint64_t hash, const char *name)
 {
-	uint64_t hash = GUARD_NAME_HASH;
-
 	for (; *name; name++)
 		hash = guard_name_hash(hash, *name);
 	return hash;
 }
 
-static uint64_t principal_id(const struct guard_allow *allow)
+static uint64_t principal_id(const struct guard_allow *allow, uint64_t secret)
 {
 	if (allow->kind == GUARD_ALLOW_USER || allow->kind == GUARD_ALLOW_GROUP)
 		return allow->id;
 	/* The root has no names to hash. */
-	return allow->kind == GUARD_ALLOW_CGROUP && !allow->name[1] ? GUARD_NAME_HASH : hash_name(allow->name);
+	return allow->kind == GUARD_ALLOW_CGROUP && !allow->name[1] ? secret : hash_name(secret, allow->name);
 }
 
 /* false: all places where it may be are taken. */
@@ -149,9 +147,10 @@ static bool place_all(struct guard_tables *tables, const struct policy *policy)
 	for (size_t g = 0; g < policy->n_guards; g++) {
 		for (size_t i = 0; i < policy->guards[g].n_allows; i++) {
 			const struct guard_allow *allow = &policy->guards[g].allows[i];
-			struct guard_principal principal = {
-				.id = principal_id(allow), .rules = 1ull << i, .guard = g, .who = allow->kind
-			};
+			struct guard_principal principal = { .id = principal_id(allow, tables->secret),
+							     .rules = 1ull << i,
+							     .guard = g,
+							     .who = allow->kind };
 
 			if (!place_principal(tables, &principal))
 				return false;
@@ -216,6 +215,7 @@ static int fill_tables(struct guard_tables *tables, const struct compile_input *
 	if (policy->n_guards > GUARDS_MAX)
 		return diag_error(diag, policy->guards[GUARDS_MAX].loc, "more than %d guards", GUARDS_MAX);
 	tables->netns = input->netns;
+	tables->secret = input->secret;
 	tables->n_guards = policy->n_guards;
 	for (size_t g = 0; g < policy->n_guards && r == 0; g++) {
 		const struct guard_statement *statement = &policy->guards[g];

@@ -22,7 +22,7 @@ static int parse_and_compile(struct loaded *l, const char *text, struct diag *di
 	l->devices = device_env_plain(l->policy);
 	slots = set_slots_plain(l->policy);
 	r = l->devices && slots ? counter_plan_plain(&l->counters, l->policy) : -ENOMEM;
-	input = (struct compile_input){ l->policy, l->devices, slots, l->counters, 0 };
+	input = (struct compile_input){ l->policy, l->devices, slots, l->counters, 0, 0 };
 	if (r == 0)
 		r = compile_policy(&l->image, &input, diag);
 	free(slots);

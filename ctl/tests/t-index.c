@@ -46,7 +46,7 @@ static double cpu_seconds(void)
 
 static struct image *compile(struct compiled *c)
 {
-	struct compile_input input = { c->policy, c->devices, c->slots, c->counters, 0 };
+	struct compile_input input = { c->policy, c->devices, c->slots, c->counters, 0, 0 };
 	double start = cpu_seconds();
 	struct image *image = NULL;
 	struct diag diag;
