@@ -22,6 +22,7 @@
 #define DEVICES   12
 #define ADDRESSES 400
 #define NETNS     0x123456789abcdefu
+#define SECRET    0xfedcba987654321u
 
 struct target {
 	uint8_t family;
@@ -225,25 +226,25 @@ static const struct guard_endpoint *table_endpoint(const struct guard_tables *t,
 
 /* ---- what the file says ---- */
 
-static uint64_t fnv(uint64_t hash, const char *text, size_t length)
+static uint64_t hash_bytes(uint64_t hash, const char *text, size_t length)
 {
 	for (size_t i = 0; i < length; i++)
-		hash = (hash ^ (unsigned char)text[i]) * 1099511628211u;
+		hash = guard_name_hash(hash, (uint8_t)text[i]);
 	return hash;
 }
 
 static uint64_t id_of(const struct allow *allow)
 {
-	uint64_t hash = 14695981039346656037u;
+	uint64_t hash = SECRET;
 
 	if (allow->who < 2)
 		return allow->number;
 	if (allow->who == 3)
-		return fnv(hash, allow->name, strlen(allow->name));
+		return hash_bytes(hash, allow->name, strlen(allow->name));
 	for (const char *name = allow->name; *name;) { /* as one walks down, name by name */
 		size_t length = strcspn(++name, "/");
 
-		hash = fnv(fnv(hash, "/", 1), name, length);
+		hash = hash_bytes(hash_bytes(hash, "/", 1), name, length);
 		name += length;
 	}
 	return hash;
@@ -418,7 +419,9 @@ static int compile_text(struct guard_tables **ret, const char *text, struct comp
 		devices[i].ifindex = number % 4 ? 100 + number : 0;
 	}
 	counter_plan_plain(&plan, *policy);
-	*input = (struct compile_input){ .policy = *policy, .devices = devices, .counters = plan, .netns = NETNS };
+	*input = (struct compile_input){
+		.policy = *policy, .devices = devices, .counters = plan, .netns = NETNS, .secret = SECRET
+	};
 	return compile_guards(ret, input, diag);
 }
 
@@ -457,7 +460,8 @@ static void try_random(struct random *r)
 	if (check(!rc && t, "%s: %s", text, first_problem(&diag))) {
 		unsigned int before = failed;
 
-		check(t->netns == NETNS && t->n_guards == n, "netns %llx, %u guards", t->netns, t->n_guards);
+		check(t->netns == NETNS && t->secret == SECRET && t->n_guards == n,
+		      "netns %llx, secret %llx, %u guards", t->netns, t->secret, t->n_guards);
 		check(policy_features(policy) == FEATURE_GUARDS, "features %x", policy_features(policy));
 		check_principals(r, t, said, n);
 		check_near(t, said, n);
@@ -553,6 +557,22 @@ static void test_same_place(void)
 	input_clear(&input, policy, &diag);
 }
 
+/* The path of the root has no names. */
+static void test_root_cgroup(void)
+{
+	static const char text[] = "guard g { provider aws; allow cgroup \"/\" }\n";
+	struct compile_input input = { 0 };
+	struct guard_tables *t = NULL;
+	struct policy *policy = NULL;
+	struct diag diag;
+	int rc = compile_text(&t, text, &input, &policy, &diag);
+
+	check(!rc && t && table_rules(t, 0, GUARD_CGROUP, SECRET) == 1, "the root of the cgroups: %s",
+	      first_problem(&diag));
+	free(t);
+	input_clear(&input, policy, &diag);
+}
+
 /* ---- providers ---- */
 
 /* Each alone is a good guard; what it prints is what the table has. */
@@ -633,6 +653,7 @@ int main(int argc, char **argv)
 	test_none();
 	test_most();
 	test_same_place();
+	test_root_cgroup();
 	test_providers();
 	test_shared();
 	for (unsigned int i = 0; i < policies; i++)
