@@ -168,11 +168,14 @@ class Space:
     def __init__(self, world, role):
         self.world, self.role = world, role
         self.name = "%s-%s" % (world.prefix, role)
-        run("ip", "netns", "add", self.name)
+        self.make()
         with inside(self.name):
             for name in ("all", "default", "lo"):
                 self._write("ipv6/conf/%s/accept_dad" % name, 0)
         self.ip("link", "set", "lo", "up")
+
+    def make(self):
+        run("ip", "netns", "add", self.name)
 
     @staticmethod
     def _write(key, value):
@@ -297,8 +300,8 @@ class World:
             drop_cgroup(path)
         shutil.rmtree(self.dir, ignore_errors=True)
 
-    def space(self, role):
-        self.spaces[role] = Space(self, role)
+    def space(self, role, kind=Space, *how):
+        self.spaces[role] = kind(self, role, *how)
         return self.spaces[role]
 
     def cgroup(self, name):
