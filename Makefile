@@ -119,6 +119,7 @@ T        ?= 60
 SUB      := $(MAKE) --no-print-directory
 FOREIGN  := $(B)/netns-tests/foreign.bpf.o
 NETNSBPF := $(FOREIGN) $(B)/netns-tests/flood.bpf.o
+SEND     := $(B)/netns-tests/send
 BENCH    := $(B)/bench
 MANDIR   ?= $(PREFIX)/share/man
 FUZZ_CC  ?= clang-19
@@ -135,12 +136,17 @@ demo: ## as root: build, and watch a small world being guarded
 	@$(SUB) all
 	@netns-tests/demo.py
 
-tests: $(TESTS) $(NETNSBPF) ## build what the tests need
+tests: $(TESTS) $(NETNSBPF) $(SEND) ## build what the tests need
 
 $(NETNSBPF): $(B)/netns-tests/%.bpf.o: netns-tests/%.bpf.c
 	@mkdir -p $(@D)
 	$(say) BPF $<
 	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
+$(SEND): $(wildcard netns-tests/send/*.[ch])
+	@mkdir -p $(@D)
+	$(say) CC $@
+	$(Q)$(CC) -D_GNU_SOURCE $(CFLAGS_ALL) -o $@ $(filter %.c,$^)
 
 check: ## as root: install, build, run all tests; the last line is the total
 	@netns-tests/deps.sh
@@ -154,7 +160,7 @@ check-unit: all tests ## the unit tests that need no root
 check-bpf: all tests ## as root: the unit tests that run the BPF programs
 	@netns-tests/run bpf
 
-check-netns: all $(NETNSBPF) ## as root: the whole system in network namespaces
+check-netns: all $(NETNSBPF) $(SEND) ## as root: the whole system in network namespaces
 	@netns-tests/run netns
 
 check-asan: ## the unit tests under AddressSanitizer and UBSan
