@@ -42,6 +42,8 @@ enum flow_word {
 		FLOW_WORD_MAX
 };
 
+extern const struct word_list flow_words;
+
 struct flow_filter {
 	struct word_value word[FLOW_WORD_MAX];
 };

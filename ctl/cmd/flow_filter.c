@@ -18,7 +18,7 @@ static const struct word_info words[FLOW_WORD_MAX] = {
 	FLOW_WORDS(X)
 #undef X
 };
-static const struct word_list list = { "flows", words, FLOW_WORD_MAX };
+const struct word_list flow_words = { "flows", words, FLOW_WORD_MAX };
 
 /* ---- what a flow is, in the words of rules ---- */
 
@@ -69,12 +69,12 @@ unsigned int flow_family(const struct flow *flow)
 
 int flow_filter_read(struct run *run, char **operands, size_t n, struct flow_filter *ret)
 {
-	return words_read(run, &list, operands, n, ret->word);
+	return words_read(run, &flow_words, operands, n, ret->word);
 }
 
 void flow_filter_clear(struct flow_filter *filter)
 {
-	words_clear(&list, filter->word);
+	words_clear(&flow_words, filter->word);
 }
 
 /* ---- comparing ---- */

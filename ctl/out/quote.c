@@ -73,7 +73,8 @@ void quote_add(struct strbuf *b, const char *text)
 
 static bool is_plain(const char *text)
 {
-	return *text && !text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-:@%+,~*")];
+	return *text &&
+	       !text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-:@%+,~*")];
 }
 
 char *out_quote(const char *text)
