@@ -80,8 +80,7 @@ void record_truth(struct record *record, const char *key, bool truth)
 	add(record, key, FIELD_TRUTH)->number = truth;
 }
 
-void record_value(struct record *record, const char *key, enum value_type type, unsigned int family,
-		  struct value value)
+void record_value(struct record *record, const char *key, enum value_type type, unsigned int family, struct value value)
 {
 	char *text = value_text(type, family, value);
 	size_t at = record->n;

@@ -48,7 +48,7 @@ void record_clear(struct record *record);
 
 /* Each adds a field; its key must last. */
 void record_nothing(struct record *record, const char *key);
-void record_text(struct record *record, const char *key, const char *text); /* NULL: not known */
+void record_text(struct record *record, const char *key, const char *text);               /* NULL: not known */
 void record_bytes(struct record *record, const char *key, const char *text, size_t most); /* up to a zero, or so many */
 void record_format(struct record *record, const char *key, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -18,7 +18,7 @@ static bool ends_with(const char *text, size_t length, const char *end)
 /* The number in one name: alone, or as `ENGINE-NUMBER.scope`. */
 static const char *number_in(const char *name, size_t length, size_t *ret_length)
 {
-	static const char *const engines[] = { "docker-",     "libpod-",     "crio-",  "cri-containerd-",
+	static const char *const engines[] = { "docker-",     "libpod-",      "crio-",   "cri-containerd-",
 					       "containerd-", "cri-dockerd-", "nerdctl-" };
 	bool cut = ends_with(name, length, "...");
 	size_t digits = 0;

@@ -26,9 +26,9 @@ static int check_file(const struct watch_file *file, const struct stat *st, stru
 	if (S_ISREG(st->st_mode) && st->st_uid == geteuid() && st->st_nlink == 1)
 		return 0;
 	diag_error(diag, NOWHERE, "cannot write to '%s': it is %s", file->path,
-		   !S_ISREG(st->st_mode)       ? "no regular file" :
-		   st->st_uid != geteuid() ? "somebody else's" :
-						   "known by another name, too");
+		   !S_ISREG(st->st_mode)     ? "no regular file"
+		   : st->st_uid != geteuid() ? "somebody else's"
+					     : "known by another name, too");
 	return -EPERM;
 }
 

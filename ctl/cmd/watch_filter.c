@@ -10,26 +10,26 @@ static const char *const layers[] = { "call", "packet", NULL };
 
 /* X("word", type of its values, choices of a text, key, or other key): one of the two must hold. */
 #define WORDS(X)                                                                                                       \
-	X("event", TYPE_MAX, events, "event", "lost")                                                                  \
-	X("guard", TYPE_MAX, NULL, "guard", NULL)                                                                      \
-	X("filter", TYPE_MAX, NULL, "filter", NULL)                                                                    \
-	X("verdict", TYPE_MAX, verdicts, "verdict", NULL)                                                              \
-	X("outcome", TYPE_MAX, guard_outcome_names, "outcome", NULL)                                                   \
-	X("layer", TYPE_MAX, layers, "layer", NULL)                                                                    \
-	X("user", TYPE_USER, NULL, "uid", "euid")                                                                      \
-	X("uid", TYPE_INT, NULL, "uid", NULL)                                                                          \
-	X("euid", TYPE_INT, NULL, "euid", NULL)                                                                        \
-	X("login", TYPE_USER, NULL, "login_uid", NULL)                                                                 \
-	X("pid", TYPE_INT, NULL, "pid", NULL)                                                                          \
-	X("program", TYPE_MAX, NULL, "program", NULL)                                                                  \
-	X("path", TYPE_MAX, NULL, "path", NULL)                                                                        \
-	X("service", TYPE_MAX, NULL, "service", NULL)                                                                  \
-	X("container", TYPE_MAX, NULL, "container_id", NULL)                                                           \
-	X("proto", TYPE_PROTO, NULL, "proto", NULL)                                                                    \
-	X("src", TYPE_ADDR, NULL, "src_addr", NULL)                                                                    \
-	X("dst", TYPE_ADDR, NULL, "dst_addr", NULL)                                                                    \
-	X("sport", TYPE_PORT, NULL, "src_port", NULL)                                                                  \
-	X("dport", TYPE_PORT, NULL, "dst_port", NULL)                                                                  \
+	X("event", TYPE_MAX, events, "event", "lost")                                                                                                              \
+	X("guard", TYPE_MAX, NULL, "guard", NULL)                                                                                                              \
+	X("filter", TYPE_MAX, NULL, "filter", NULL)                                                                                                              \
+	X("verdict", TYPE_MAX, verdicts, "verdict", NULL)                                                                                                              \
+	X("outcome", TYPE_MAX, guard_outcome_names, "outcome", NULL)                                                                                                              \
+	X("layer", TYPE_MAX, layers, "layer", NULL)                                                                                                              \
+	X("user", TYPE_USER, NULL, "uid", "euid")                                                                                                              \
+	X("uid", TYPE_INT, NULL, "uid", NULL)                                                                                                              \
+	X("euid", TYPE_INT, NULL, "euid", NULL)                                                                                                              \
+	X("login", TYPE_USER, NULL, "login_uid", NULL)                                                                                                              \
+	X("pid", TYPE_INT, NULL, "pid", NULL)                                                                                                              \
+	X("program", TYPE_MAX, NULL, "program", NULL)                                                                                                              \
+	X("path", TYPE_MAX, NULL, "path", NULL)                                                                                                              \
+	X("service", TYPE_MAX, NULL, "service", NULL)                                                                                                              \
+	X("container", TYPE_MAX, NULL, "container_id", NULL)                                                                                                              \
+	X("proto", TYPE_PROTO, NULL, "proto", NULL)                                                                                                              \
+	X("src", TYPE_ADDR, NULL, "src_addr", NULL)                                                                                                              \
+	X("dst", TYPE_ADDR, NULL, "dst_addr", NULL)                                                                                                              \
+	X("sport", TYPE_PORT, NULL, "src_port", NULL)                                                                                                              \
+	X("dport", TYPE_PORT, NULL, "dst_port", NULL)                                                                                                              \
 	X("device", TYPE_MAX, NULL, "device", NULL)
 
 static const struct word_info words[] = {

@@ -36,7 +36,8 @@ void watch_losses_free(struct watch_losses *losses)
 
 static int by_identity(const void *a, const void *b)
 {
-	const struct guard_rate_key *x = &((const struct guard_loss *)a)->who, *y = &((const struct guard_loss *)b)->who;
+	const struct guard_rate_key *x = &((const struct guard_loss *)a)->who,
+				    *y = &((const struct guard_loss *)b)->who;
 
 	if (x->uid != y->uid)
 		return x->uid < y->uid ? -1 : 1;
@@ -54,12 +55,16 @@ struct telling {
 	void *context;
 };
 
+static bool has_identity(const struct guard_loss *loss)
+{
+	return loss->who.uid != GUARD_RATE_OTHERS;
+}
+
 /* who: NULL where it is not known, or nobody's. */
 static int tell(const struct telling *telling, const char *lost, const struct guard_loss *who, uint64_t before,
 		uint64_t total)
 {
 	const struct policy *policy = telling->policy;
-	bool user = who && who->who.uid != GUARD_RATE_OTHERS;
 	struct record record;
 
 	if (total <= before)
@@ -67,14 +72,13 @@ static int tell(const struct telling *telling, const char *lost, const struct gu
 	watch_record_start(&record, telling->scene, telling->time_ns, "events.lost");
 	record_text(&record, "lost", lost);
 	record.look = LOOK_PAIR;
-	record_text(&record, "guard", who && policy && who->who.guard < policy->n_guards ?
-					      policy->guards[who->who.guard].name :
-					      NULL);
+	record_text(&record, "guard",
+		    who && policy && who->who.guard < policy->n_guards ? policy->guards[who->who.guard].name : NULL);
 	record.look = LOOK_NOT;
 	record_text(&record, "verdict", !who ? NULL : who->who.denied ? "deny" : "allow");
 	record.look = LOOK_PAIR;
-	record_text(&record, "user", user ? user_name(who->who.uid) : NULL);
-	if (user)
+	record_text(&record, "user", who ? user_name(who->who.uid) : NULL);
+	if (who)
 		record_number(&record, "uid", who->who.uid);
 	else
 		record_nothing(&record, "uid");
@@ -93,8 +97,9 @@ static int tell_identities(const struct telling *telling, const struct event_los
 
 		if (losses->n)
 			old = bsearch(loss, losses->loss, losses->n, sizeof(*loss), by_identity);
-		rc = tell(telling, loss->who.denied ? "guard.deny" : "guard.allow", loss, old ? old->lost : 0,
-			  loss->lost);
+		rc = has_identity(loss) ? tell(telling, loss->who.denied ? "guard.deny" : "guard.allow", loss,
+					       old ? old->lost : 0, loss->lost)
+					: tell(telling, NULL, NULL, old ? old->lost : 0, loss->lost);
 	}
 	return rc;
 }

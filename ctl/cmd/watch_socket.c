@@ -44,8 +44,7 @@ static int connect_to(struct watch_socket *to)
 	return connect(to->fd, (struct sockaddr *)&to->address, sizeof(to->address)) ? -errno : 0;
 }
 
-int watch_socket_open(struct watch_socket **ret, const char *path, const volatile sig_atomic_t *stop,
-		      struct diag *diag)
+int watch_socket_open(struct watch_socket **ret, const char *path, const volatile sig_atomic_t *stop, struct diag *diag)
 {
 	struct watch_socket *to = calloc(1, sizeof(*to));
 	int r;

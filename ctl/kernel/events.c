@@ -142,19 +142,13 @@ bool root_is_current(const struct weir_root *root)
 
 /* ---- what was lost ---- */
 
-/* The map that the guards' programs count identities in; a negative errno where the rules have no guards. */
-static int rates_open(const struct weir_root *root)
-{
-	char path[600];
-
-	snprintf(path, sizeof(path), "%s/%u/guard_rates", root->path, root->instance->number);
-	return bpf_obj_get(path);
-}
-
+/* fd: -1 where the rules have no guards. */
 static int rates_read(int fd, struct event_losses *ret)
 {
 	struct guard_rate_key key, *last = NULL;
 
+	if (fd < 0)
+		return 0;
 	ret->loss = calloc(GUARD_RATES + 1, sizeof(*ret->loss));
 	if (!ret->loss)
 		return -ENOMEM;
@@ -173,7 +167,7 @@ int root_losses(struct weir_root *root, struct event_losses *ret, struct diag *d
 {
 	struct event_losses losses = { .generation = root->running.generation };
 	struct counter logs, guards;
-	int fd, r = root_counters(root, COUNTER_EVENTS_LOST, 1, &logs, diag);
+	int r = root_counters(root, COUNTER_EVENTS_LOST, 1, &logs, diag);
 
 	if (r == 0)
 		r = root_counters(root, COUNTER_GUARD_LOST, 1, &guards, diag);
@@ -181,15 +175,8 @@ int root_losses(struct weir_root *root, struct event_losses *ret, struct diag *d
 		return r;
 	losses.logs = logs.packets;
 	losses.guards = guards.packets;
-	fd = losses.guards ? rates_open(root) : -1;
-	if (fd >= 0) {
-		r = rates_read(fd, &losses);
-		close(fd);
-	}
-	if (r) {
-		free(losses.loss);
+	if (losses.guards && rates_read(root->instance->guard_rates, &losses))
 		return diag_oom(diag);
-	}
 	*ret = losses;
 	return 0;
 }

@@ -197,10 +197,12 @@ static void check_harmless(const char *name, const char *text)
 static void check_json(const char *name, const char *text, bool guard)
 {
 	static const char *const keys[] = {
-		"time", "event", "generation", "guard", "rule", "verdict", "outcome", "layer", "user", "uid", "euid",
-		"gid", "login", "login_uid", "session", "owner_uid", "pid", "ppid", "program", "path", "cgroup",
-		"container_id", "service", "netns", "socket", "proto", "version", "src_addr", "src_port", "dst_addr",
-		"dst_port", "device", "from_device", "method", "request_path", "untold",
+		"time",     "event",     "generation",  "guard",        "rule",         "verdict",
+		"outcome",  "layer",     "user",        "uid",          "euid",         "gid",
+		"login",    "login_uid", "session",     "owner_uid",    "pid",          "ppid",
+		"program",  "path",      "cgroup",      "container_id", "service",      "netns",
+		"socket",   "proto",     "version",     "src_addr",     "src_port",     "dst_addr",
+		"dst_port", "device",    "from_device", "method",       "request_path", "untold",
 	};
 	json_error_t error;
 	json_t *object = json_loads(text, JSON_REJECT_DUPLICATES, &error);
@@ -289,7 +291,7 @@ static void test_outcomes(void)
 {
 #define X(id, json, kind, sentence)                                                                                    \
 	{                                                                                                              \
-		struct guard_event event = { CALL(id, RULE_NONE), TO_METADATA4 };                                                    \
+		struct guard_event event = { CALL(id, RULE_NONE), TO_METADATA4 };                                      \
 		static struct record record;                                                                           \
                                                                                                                        \
 		guard_record(&record, &known, &event);                                                                 \
@@ -315,8 +317,7 @@ static void test_room(void)
 	record_text(&record, "b", text);
 	record_text(&record, "c", "behind");
 	check(!strcmp(record_find(&record, "a")->text, "first") &&
-		      strlen(record_find(&record, "b")->text) == RECORD_TEXT - 7 &&
-		      !*record_find(&record, "c")->text,
+		      strlen(record_find(&record, "b")->text) == RECORD_TEXT - 7 && !*record_find(&record, "c")->text,
 	      "what finds no room in a record is cut");
 	record_clear(&record);
 	for (size_t i = 0; i < 2 * RECORD_FIELDS; i++)
@@ -345,9 +346,10 @@ static void test_whole(void)
 
 static void test_filter(void)
 {
-	static const char first[] = "a call that is denied", allowed[] = "a call that is allowed, of somebody who logged in",
-			  put[] = "a request that is allowed", tcp[] = "a packet of TCP", arp[] = "ARP, of rules that are gone",
-			  docker[] = "names without an end, a path that is cut";
+	static const char first[] = "a call that is denied",
+			  allowed[] = "a call that is allowed, of somebody who logged in",
+			  put[] = "a request that is allowed", tcp[] = "a packet of TCP",
+			  arp[] = "ARP, of rules that are gone", docker[] = "names without an end, a path that is cut";
 	static const struct {
 		const char *words, *row;
 		bool holds;
@@ -454,8 +456,8 @@ static void test_cgroups(void)
 		{ "/docker/" ID "/init", ID, "" },
 		{ "/machine.slice/libpod-" ID ".scope/container", ID, "libpod-" ID ".scope" },
 		{ "/machine.slice/libpod-conmon-" ID ".scope", "", "libpod-conmon-" ID ".scope" },
-		{ "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1.slice/cri-containerd-" ID ".scope", ID,
-		  "cri-containerd-" ID ".scope" },
+		{ "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1.slice/cri-containerd-" ID ".scope",
+		  ID, "cri-containerd-" ID ".scope" },
 		{ "/kubepods/burstable/pod12/" ID, ID, "" },
 		{ "/kubepods.slice/kubepods-pod1.slice/crio-" ID ".scope", ID, "crio-" ID ".scope" },
 		{ "/system.slice/docker-" ID40 "...", ID40, "" },
@@ -533,13 +535,28 @@ static void run_losses(const char *what, bool watched, const struct loss_step *s
 static void test_losses(void)
 {
 	static const struct loss_step later[] = {
-		{ 7, 3, 15, 0, { { { 1000, 0, 1 }, 10 }, { { 0, 1, 0 }, 5 } }, 2,
+		{ 7,
+		  3,
+		  15,
+		  0,
+		  { { { 1000, 0, 1 }, 10 }, { { 0, 1, 0 }, 5 } },
+		  2,
 		  "filter.log - - 0/3;guard.allow - 0 0/5;guard.deny - 1000 0/10;" },
 		{ 7, 3, 15, 0, { { { 0, 1, 0 }, 5 }, { { 1000, 0, 1 }, 10 } }, 2, "" },
-		{ 7, 4, 18, 0, { { { 0, 1, 0 }, 6 }, { { 1000, 0, 1 }, 12 } }, 2,
+		{ 7,
+		  4,
+		  18,
+		  0,
+		  { { { 0, 1, 0 }, 6 }, { { 1000, 0, 1 }, 12 } },
+		  2,
 		  "filter.log - - 1/4;guard.allow db 0 1/6;guard.deny metadata 1000 2/12;" },
-		{ 7, 4, 21, 2, { { { 0, 1, 0 }, 6 }, { { GUARD_RATE_OTHERS, 0, 1 }, 3 }, { { 1000, 0, 1 }, 12 } }, 3,
-		  "malformed - - 2/2;guard.deny metadata - 3/3;" },
+		{ 7,
+		  4,
+		  21,
+		  2,
+		  { { { 0, 1, 0 }, 6 }, { { GUARD_RATE_OTHERS, 0, 0 }, 3 }, { { 1000, 0, 1 }, 12 } },
+		  3,
+		  "malformed - - 2/2;- - - 3/3;" },
 	};
 	static const struct loss_step others[] = {
 		{ .generation = 7, .told = "" },
