@@ -281,6 +281,22 @@ static void test_requests(void)
 	}
 }
 
+/* What the tables do not say is denied. */
+static void test_table(void)
+{
+	static const uint8_t daddr[] = { 169, 254, 169, 254 };
+	const struct frame_spec spec = TO(4, daddr, .proto = 17, .dport = 80);
+
+	endpoints();
+	guard_world_guard(&world, 0)->forwarded = GUARD_FROM_ALL;
+	guard_world_allow(&world, 0, GUARD_USER, 0, 1);
+	guard_world_guard(&world, 0)->plain = 1;
+	world.next.n_guards = 0;
+	guard_world_turn(&world);
+	check(run(&spec, false) == TC_ACT_SHOT, "an endpoint of a guard that is not there");
+	check(guard_world_outcomes(&world, GUARD_PACKET) == 1u << GUARD_DID_TABLE, "is counted as that");
+}
+
 static int keep_event(void *context, void *data, size_t size)
 {
 	memcpy(context, data, size < sizeof(struct guard_event) ? size : sizeof(struct guard_event));
@@ -325,6 +341,7 @@ int main(void)
 	test_allowed();
 	test_no_requests();
 	test_requests();
+	test_table();
 	test_event();
 	guard_world_close(&world);
 	printf("%u passed, %u failed\n", passed, failed);
