@@ -33,7 +33,7 @@
 #include <bpf/bpf.h>
 #include <grp.h>
 
-#include "guard_world.h"
+#include "guard_world_bpf.h"
 #include "weir.skel.h"
 
 #include "check.h"
