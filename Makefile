@@ -140,6 +140,7 @@ demo: ## as root: build, and watch a small world being guarded
 	@netns-tests/deps.sh
 	@$(SUB) all
 	@netns-tests/demo.py
+	@netns-tests/demo_guard.py
 
 tests: $(TESTS) $(NETNSBPF) $(SEND) ## build what the tests need
 
