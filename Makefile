@@ -83,6 +83,11 @@ $(B)/libweir.a: $(LIB_OBJ)
 	$(say) AR $@
 	$(Q)rm -f $@ && ar qcs $@ $^
 
+# What tests take from the commands: each links what it names.
+$(B)/libcmd.a: $(filter-out $(B)/ctl/main.o,$(CMD_OBJ))
+	$(say) AR $@
+	$(Q)rm -f $@ && ar qcs $@ $^
+
 $(B)/weir: $(CMD_OBJ) $(B)/libweir.a
 	$(say) LINK $@
 	$(Q)$(CC) $(CFLAGS) $(SAN) -o $@ $(CMD_OBJ) $(B)/libweir.a $(LIBS)
@@ -101,10 +106,10 @@ $(TEST_SKEL): $(B)/tests/%.skel.h: $(B)/ctl/tests/%.bpf.o
 
 $(TEST_SRC:%.c=$(B)/%.o): | $(TEST_SKEL)
 
-$(B)/tests/%: $(B)/ctl/tests/%.o $(THELP_OBJ) $(B)/libweir.a
+$(B)/tests/%: $(B)/ctl/tests/%.o $(THELP_OBJ) $(B)/libcmd.a $(B)/libweir.a
 	@mkdir -p $(@D)
 	$(say) LINK $@
-	$(Q)$(CC) $(CFLAGS) $(SAN) -o $@ $< $(THELP_OBJ) $(B)/libweir.a $(LIBS)
+	$(Q)$(CC) $(CFLAGS) $(SAN) -o $@ $< $(THELP_OBJ) $(B)/libcmd.a $(B)/libweir.a $(LIBS)
 
 clean: ## remove what was built
 	rm -rf $(B)
@@ -119,6 +124,7 @@ T        ?= 60
 SUB      := $(MAKE) --no-print-directory
 FOREIGN  := $(B)/netns-tests/foreign.bpf.o
 NETNSBPF := $(FOREIGN) $(B)/netns-tests/flood.bpf.o
+SEND     := $(B)/netns-tests/send
 BENCH    := $(B)/bench
 MANDIR   ?= $(PREFIX)/share/man
 FUZZ_CC  ?= clang-19
@@ -135,12 +141,17 @@ demo: ## as root: build, and watch a small world being guarded
 	@$(SUB) all
 	@netns-tests/demo.py
 
-tests: $(TESTS) $(NETNSBPF) ## build what the tests need
+tests: $(TESTS) $(NETNSBPF) $(SEND) ## build what the tests need
 
 $(NETNSBPF): $(B)/netns-tests/%.bpf.o: netns-tests/%.bpf.c
 	@mkdir -p $(@D)
 	$(say) BPF $<
 	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
+$(SEND): $(wildcard netns-tests/send/*.[ch])
+	@mkdir -p $(@D)
+	$(say) CC $@
+	$(Q)$(CC) -D_GNU_SOURCE $(CFLAGS_ALL) -o $@ $(filter %.c,$^)
 
 check: ## as root: install, build, run all tests; the last line is the total
 	@netns-tests/deps.sh
@@ -154,7 +165,7 @@ check-unit: all tests ## the unit tests that need no root
 check-bpf: all tests ## as root: the unit tests that run the BPF programs
 	@netns-tests/run bpf
 
-check-netns: all $(NETNSBPF) ## as root: the whole system in network namespaces
+check-netns: all $(NETNSBPF) $(SEND) ## as root: the whole system in network namespaces
 	@netns-tests/run netns
 
 check-asan: ## the unit tests under AddressSanitizer and UBSan

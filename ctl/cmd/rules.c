@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../command.h"
+#include "../out/out.h"
 #include "../lang/strbuf.h"
 #include "env.h"
 
@@ -123,6 +124,17 @@ static const struct {
 #undef X
 };
 
+void attachment_say(struct out *out, const struct attachment *a)
+{
+	out_bool(out, "guard", a->guard);
+	out_string(out, "device", a->cgroup ? NULL : a->device);
+	out_integer(out, "ifindex", a->ifindex);
+	out_string(out, "cgroup", a->cgroup);
+	out_string(out, "hook", a->cgroup ? NULL : hook_name(a->hook));
+	out_string(out, "how", a->how);
+	out_bool(out, "gone", a->gone);
+}
+
 const char *reason_name(enum reason reason)
 {
 	return reason < REASON_MAX ? reasons[reason].name : "unknown";
@@ -145,4 +157,15 @@ char *set_type_text(const struct set *set)
 	for (unsigned int i = 0; i < set->n_types; i++)
 		strbuf_format(&b, "%s%s", i ? " . " : "", value_type_name(set->type[i]));
 	return strbuf_take(&b);
+}
+
+char *value_text(enum value_type type, unsigned int family, struct value value)
+{
+	struct set one = { .n_types = 1, .type = { type } };
+	struct range range = { .family = (uint8_t)family, .prefix_len = 255, .lo = value, .hi = value };
+	static const struct policy none;
+
+	if (type == TYPE_ADDR)
+		range.prefix_len = family == 4 ? 32 : 128;
+	return element_print(&none, &one, &range);
 }

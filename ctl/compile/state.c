@@ -18,7 +18,7 @@ static void key_word(struct limit *limit, uint8_t word, uint32_t mask4, uint32_t
 	limit->n_words++;
 }
 
-static uint32_t prefix_word(unsigned int length, unsigned int word)
+uint32_t prefix_word(unsigned int length, unsigned int word)
 {
 	unsigned int bits = length > word * 32 ? length - word * 32 : 0;
 
@@ -114,13 +114,11 @@ static const uint8_t timeout_of[FLOW_TIME_COUNT] = {
 	[FLOW_TIME_OTHER_REPLIED] = FLOW_TIMEOUT_OTHER + 1,
 };
 
-static uint32_t power_of_two(uint32_t least)
+uint32_t power_of_two(size_t least, uint32_t from)
 {
-	uint32_t n = FLOW_BUCKET;
-
-	while (n < least && n < 1u << 31)
-		n *= 2;
-	return n;
+	while (from < least && from < 1u << 31)
+		from *= 2;
+	return from;
 }
 
 #define LINES_PER_FLOW 2
@@ -145,7 +143,7 @@ static uint32_t rule_features(const struct rule *rule)
 
 uint32_t policy_features(const struct policy *policy)
 {
-	uint32_t features = 0;
+	uint32_t features = policy->n_guards ? FEATURE_GUARDS : 0;
 
 	for (size_t f = 0; f < policy->n_filters; f++) {
 		features |= policy->filters[f].tracks ? FEATURE_FLOWS : 0;
@@ -165,7 +163,7 @@ void state_settings(struct image *image, const struct policy *policy, uint32_t n
 	image->n_datagrams = image->features & FEATURE_FRAGMENTS ? DATAGRAMS : 0;
 	if (!(image->features & FEATURE_FLOWS))
 		return;
-	image->n_flows = power_of_two(policy->flows.size * LINES_PER_FLOW);
+	image->n_flows = power_of_two(policy->flows.size * LINES_PER_FLOW, FLOW_BUCKET);
 	flows->full = lower_verdict_of(policy->flows.full);
 	for (int i = 0; i < FLOW_TIME_COUNT; i++)
 		flows->timeout[timeout_of[i]] = flow_ticks(policy->flows.time_ms[i]);

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The flow table from outside: carried into a larger one, listed, flows ended. Packets go on using it meanwhile. */
-#include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "root.h"
 
@@ -16,29 +13,24 @@ struct flow_table {
 	uint32_t now; /* ticks */
 };
 
-static size_t flow_bytes(uint32_t n)
+static int lines_map(struct flow **ret, int fd, uint32_t n, struct diag *diag)
 {
-	size_t page = sysconf(_SC_PAGESIZE);
-
-	return (n * sizeof(struct flow) + page - 1) & ~(page - 1);
+	return memory_map_one((void **)ret, fd, sizeof(**ret), n, "flows", diag);
 }
 
 static int table_open(struct flow_table *ret, const struct instance *instance, struct diag *diag)
 {
 	const struct capacity *capacity = &instance->memory.capacity;
-	void *at = mmap(NULL, flow_bytes(capacity->n_flows), PROT_READ | PROT_WRITE, MAP_SHARED, instance->flows, 0);
 
-	if (at == MAP_FAILED)
-		return diag_errno(diag, errno, "cannot map the flow table into memory");
-	*ret = (struct flow_table){
-		.at = at, .n = capacity->n_flows, .seed = capacity->seed, .now = runner_clock() >> FLOW_TICK
-	};
-	return 0;
+	*ret = (struct flow_table){ .n = capacity->n_flows,
+				    .seed = capacity->seed,
+				    .now = runner_clock() >> FLOW_TICK };
+	return lines_map(&ret->at, instance->flows, ret->n, diag);
 }
 
 static void table_close(struct flow_table *table)
 {
-	munmap(table->at, flow_bytes(table->n));
+	memory_unmap_one(table->at, sizeof(*table->at), table->n);
 }
 
 static bool is_live(const struct flow_table *table, const struct flow *flow)
@@ -79,7 +71,10 @@ static bool is_same_flow(const struct flow *a, const struct flow *b)
 	return same_flow(a, b) || same_flow(a, &turned);
 }
 
-/* The same protocol as packets follow (bpf/flows.h): count at home, claim, fill, publish. A flow that finds no place is lost. */
+/*
+ * The same protocol as packets follow (bpf/flow_make.h): count at home, claim, fill, publish. A flow that finds no place is
+ * lost.
+ */
 static void put(struct flow_table *table, const struct flow *flow)
 {
 	uint32_t home = home_of(table, flow), at = 0;
@@ -163,10 +158,8 @@ void flow_carry_end(struct flow_carry *carry)
 {
 	if (!carry)
 		return;
-	if (carry->old.at)
-		table_close(&carry->old);
-	if (carry->new.at)
-		table_close(&carry->new);
+	table_close(&carry->old);
+	table_close(&carry->new);
 	free(carry->strict);
 	free(carry);
 }
@@ -232,18 +225,16 @@ void flow_carry_rest(struct flow_carry *carry)
 int flows_copy(const struct instance *from, int to, struct diag *diag)
 {
 	struct flow_table table;
-	size_t bytes = flow_bytes(from->memory.capacity.n_flows);
-	void *copy = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, to, 0);
-	int r;
+	struct flow *copy = NULL;
+	int r = table_open(&table, from, diag);
 
-	if (copy == MAP_FAILED)
-		return diag_errno(diag, errno, "cannot map the flow table into memory");
-	r = table_open(&table, from, diag);
-	if (r == 0) {
-		memcpy(copy, table.at, bytes);
-		table_close(&table);
-	}
-	munmap(copy, bytes);
+	if (r)
+		return r;
+	r = lines_map(&copy, to, table.n, diag);
+	if (r == 0)
+		memcpy(copy, table.at, table.n * sizeof(*copy));
+	memory_unmap_one(copy, sizeof(*copy), table.n);
+	table_close(&table);
 	return r;
 }
 

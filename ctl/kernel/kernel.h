@@ -92,8 +92,9 @@ struct running {
 const struct running *root_running(const struct weir_root *root);
 
 struct apply_options {
-	bool force;       /* replace somebody else's XDP program */
-	const char *file; /* for the manifest */
+	bool force;         /* replace somebody else's XDP program */
+	const char *file;   /* for the manifest */
+	const char *cgroup; /* whose calls guards judge; NULL: where they are now, else the top of the hierarchy */
 };
 struct apply_result {
 	uint64_t generation;
@@ -101,10 +102,17 @@ struct apply_result {
 	size_t attached, detached;
 	double stage_ms, swap_ms;
 	size_t sets_loaded, sets_kept;
+	size_t closed; /* sockets that a guard no longer allows */
 };
 /* Stage, verify (test blocks), swap, forget. On failure the old generation runs on, whole. */
 int root_apply(struct weir_root *root, const struct policy *policy, const struct apply_options *options,
 	       struct apply_result *ret, struct diag *diag);
+/*
+ * The guards as they should be by now: names of users and groups and of devices looked up anew, programs on devices that came,
+ * none of those that left. *ret_changed: something was done. To be called now and then, and when a device comes or goes.
+ * Where a name cannot be looked up just now, all stays as it is, and an error says so.
+ */
+int root_refresh(struct weir_root *root, bool *ret_changed, struct diag *diag);
 /* Takes everything of ours away. -ENOENT where there is nothing. */
 int root_down(const char *path, struct diag *diag);
 
@@ -112,11 +120,13 @@ int root_counters(struct weir_root *root, uint32_t first, uint32_t n, struct cou
 
 /* ---- attachments ---- */
 struct attachment {
-	enum hook hook;
+	bool guard;     /* the guards', else a filter's */
+	enum hook hook; /* HOOK_MAX: a call in a cgroup, not a device */
 	uint32_t ifindex;
 	char device[64];
-	const char *how; /* "xdp native", "xdp generic", "xdp dispatcher", "tcx", "clsact" */
-	bool gone;       /* the device left */
+	const char *cgroup; /* its path, root's; of a device NULL */
+	const char *how;    /* "xdp native", "xdp generic", "xdp dispatcher", "tcx", "clsact", "cgroup connect4", ... */
+	bool gone;          /* the device or cgroup left */
 };
 int root_attachments(struct weir_root *root, struct attachment **ret, size_t *ret_n, struct diag *diag);
 
@@ -150,12 +160,43 @@ typedef int (*flow_handler)(void *context, const struct flow *flow, uint64_t lef
 /* Calls the handler for each flow of the running instance; what it returned last. */
 int root_flows(struct weir_root *root, flow_handler handler, void *context, struct diag *diag);
 
-/* ---- events: `log` statements ---- */
-typedef int (*event_handler)(void *context, const struct event *event);
-/* Calls the handler for each event until it returns non-zero or *stop is set. */
-int root_watch(struct weir_root *root, event_handler handler, void *context, const volatile int *stop,
-	       struct diag *diag);
+/* ---- events.c: what `log` statements and guards report through the ring buffer ---- */
 int root_unlock(struct weir_root *root); /* watching must not hold others up */
+/* false: since it was opened, its rules went, other programs took them over, or others run: open it again. */
+bool root_is_current(const struct weir_root *root);
+
+/* A record is a struct event or a struct guard_event, as its first word says (enum event_kind), and whole. Not 0: stop. */
+typedef int (*event_handler)(void *context, const void *record, size_t size);
+bool event_is_whole(const void *record, size_t size);
+
+/* Packets never wait for the reader: what finds the ring full is lost, and counted. */
+struct event_reader;
+/* The one reader of this root's events. -EBUSY where there is another. It outlives root, and other programs in its place. */
+int events_open(struct event_reader **ret, const struct weir_root *root, struct diag *diag);
+void events_close(struct event_reader *reader);
+/* What is there or comes within timeout_ms; 0, a negative errno with a problem, or what the handler returned. */
+int events_read(struct event_reader *reader, int timeout_ms, event_handler handler, void *context, struct diag *diag);
+/* Records so far that were not whole, and so not handed on. */
+uint64_t events_malformed(const struct event_reader *reader);
+/* The rules were taken down: nothing will come any more. */
+bool events_ended(const struct event_reader *reader);
+
+/* What was not reported, of all time; the identities of guards alone, those that nothing was lost of left out. */
+struct guard_loss {
+	struct guard_rate_key who;
+	uint64_t lost;
+};
+struct event_losses {
+	uint64_t generation; /* whose numbers of guards these are */
+	uint64_t logs, guards;
+	struct guard_loss *loss; /* malloc'ed */
+	size_t n;
+};
+int root_losses(struct weir_root *root, struct event_losses *ret, struct diag *diag);
+
+/* ---- cgroup_path.c ---- */
+/* Its way down from the root, "/system.slice/x.service", malloc'ed; NULL where it is gone, or cannot be seen from here. */
+char *cgroup_path(uint64_t id);
 
 /* ---- what this kernel can do ---- */
 enum probe_state { PROBE_NO, PROBE_YES, PROBE_UNKNOWN };
@@ -174,8 +215,10 @@ int kernel_verified(struct verified *ret, size_t *ret_n, struct diag *diag);
 
 /* ---- link.c: interfaces, through netlink ---- */
 struct link_info {
+	char name[64];
 	uint32_t ifindex;
 	bool ethernet;
+	bool loopback;
 	bool up;
 	unsigned int mtu;
 	char kind[32];
@@ -183,4 +226,6 @@ struct link_info {
 };
 /* -ENODEV where there is no such interface in this network namespace. */
 int link_get(const char *name, struct link_info *ret, struct diag *diag);
+/* All that this network namespace has, without their XDP programs. */
+int link_list(struct link_info **ret, size_t *ret_n, struct diag *diag);
 int link_name(uint32_t ifindex, char ret[64]);

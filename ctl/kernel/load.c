@@ -17,6 +17,8 @@
 const struct shared_maps shared_none = {
 	.set = { -1, -1, -1, -1, -1, -1 },
 	.events = -1,
+	.guard_stamps = -1,
+	.guard_rates = -1,
 	.lines = -1,
 	.flows = -1,
 	.buckets = -1,
@@ -71,13 +73,6 @@ void load_log_reset(void)
 
 /* ---- sizes ---- */
 
-static uint32_t power_of_two(size_t least, uint32_t from)
-{
-	while (from < least && from < 1u << 31)
-		from *= 2;
-	return from;
-}
-
 struct capacity capacity_for(size_t n_nodes, size_t n_refs, size_t n_counters, size_t n_manifest)
 {
 	/* A quarter more, so that the next edit of the file does not need a larger instance at once. */
@@ -110,14 +105,49 @@ struct half_layout half_layout(const struct capacity *c)
 
 /* ---- the object ---- */
 
+const struct entry_info entry_info[ENTRY_MAX] = {
+	[ENTRY_XDP] = { "weir_xdp", "prog_xdp", 0 },
+	[ENTRY_TC_INGRESS] = { "weir_tc_ingress", "prog_tc_ingress", 0 },
+	[ENTRY_TC_EGRESS] = { "weir_tc_egress", "prog_tc_egress", 0 },
+	[ENTRY_GUARD_EGRESS] = { "weir_guard_egress", "prog_guard_egress", FEATURE_GUARDS },
+	[ENTRY_GUARD_EGRESS_IP] = { "weir_guard_egress_ip", "prog_guard_egress_ip", FEATURE_GUARDS },
+	[ENTRY_GUARD_CONNECT4] = { "weir_guard_connect4", "prog_guard_connect4", FEATURE_GUARDS },
+	[ENTRY_GUARD_CONNECT6] = { "weir_guard_connect6", "prog_guard_connect6", FEATURE_GUARDS },
+	[ENTRY_GUARD_SENDMSG4] = { "weir_guard_sendmsg4", "prog_guard_sendmsg4", FEATURE_GUARDS },
+	[ENTRY_GUARD_SENDMSG6] = { "weir_guard_sendmsg6", "prog_guard_sendmsg6", FEATURE_GUARDS },
+};
+
 void load_close(struct weir_bpf *bpf)
 {
 	weir_bpf__destroy(bpf);
 }
 
-struct bpf_program *load_xdp(const struct weir_bpf *bpf, uint32_t features)
+struct bpf_program *load_entry(const struct weir_bpf *bpf, enum entry entry, uint32_t features)
 {
-	return features & (FEATURE_ANSWERS | FEATURE_SYNPROXY) ? bpf->progs.weir_xdp_answers : bpf->progs.weir_xdp;
+	if (entry == ENTRY_XDP && features & (FEATURE_ANSWERS | FEATURE_SYNPROXY))
+		return bpf->progs.weir_xdp_answers;
+	return bpf_object__find_program_by_name(bpf->obj, entry_info[entry].name);
+}
+
+/* Which programs are loaded, and no map for those that are not. */
+static int choose_programs(struct weir_bpf *bpf, uint32_t features, unsigned int flags)
+{
+	bool guards = features & FEATURE_GUARDS && !(flags & (LOAD_TRACE | LOAD_XDP_ONLY));
+	struct bpf_program *program;
+
+	bpf_object__for_each_program(program, bpf->obj) bpf_program__set_autoload(program, false);
+	for (enum entry i = 0; i < ENTRY_MAX; i++) {
+		bool wanted = flags & LOAD_XDP_ONLY ? i == ENTRY_XDP : !entry_info[i].feature || guards;
+
+		program = load_entry(bpf, i, features);
+		if (wanted && !program)
+			return -ENOENT;
+		if (wanted)
+			bpf_program__set_autoload(program, true);
+	}
+	return bpf_map__set_autocreate(bpf->maps.guards, guards) ?:
+	       bpf_map__set_autocreate(bpf->maps.guard_stamps, guards) ?:
+	       bpf_map__set_autocreate(bpf->maps.guard_rates, guards);
 }
 
 uint64_t load_programs_hash(void)
@@ -162,7 +192,8 @@ int load_open(struct weir_bpf **ret, const struct capacity *c, unsigned int flag
 	bpf->rodata->cfg.bucket_mask = c->n_buckets - 1;
 	bpf->rodata->cfg.datagram_mask = c->n_datagrams - 1;
 	bpf->rodata->cfg.seed = c->seed;
-	r = bpf_map__set_value_size(bpf->maps.tables, layout.size) ?:
+	r = choose_programs(bpf, c->features, flags) ?:
+	    bpf_map__set_value_size(bpf->maps.tables, layout.size) ?:
 	    bpf_map__set_value_size(bpf->maps.manifest, c->n_manifest) ?:
 	    bpf_map__set_max_entries(bpf->maps.counters, c->n_counters) ?:
 	    bpf_map__set_max_entries(bpf->maps.counter_base, c->n_counters) ?:
@@ -177,6 +208,8 @@ int load_open(struct weir_bpf **ret, const struct capacity *c, unsigned int flag
 	    reuse(bpf->maps.set_tuple, shared->set[SET_TUPLE]) ?:
 	    reuse(bpf->maps.set_ring, shared->set[SET_RING]) ?:
 	    reuse(bpf->maps.events, shared->events) ?:
+	    reuse(bpf->maps.guard_stamps, shared->guard_stamps) ?:
+	    reuse(bpf->maps.guard_rates, shared->guard_rates) ?:
 	    reuse(bpf->maps.lines, shared->lines) ?:
 	    reuse(bpf->maps.flows, shared->flows) ?:
 	    reuse(bpf->maps.buckets, shared->buckets) ?:
@@ -186,11 +219,7 @@ int load_open(struct weir_bpf **ret, const struct capacity *c, unsigned int flag
 	    reuse(bpf->maps.manifest, shared->manifest) ?:
 	    reuse(bpf->maps.counters, shared->counters) ?:
 	    reuse(bpf->maps.counter_base, shared->counter_base);
-	bpf_program__set_autoload(bpf->progs.weir_xdp, false);
-	bpf_program__set_autoload(load_xdp(bpf, c->features), true);
 	if (r == 0 && flags & LOAD_XDP_ONLY) {
-		bpf_program__set_autoload(bpf->progs.weir_tc_ingress, false);
-		bpf_program__set_autoload(bpf->progs.weir_tc_egress, false);
 		*ret = bpf;
 		return 0;
 	}
@@ -225,9 +254,14 @@ static size_t map_bytes(size_t value_size, size_t entries)
 	return (((value_size + 7) & ~7ul) * entries + page - 1) & ~(page - 1);
 }
 
-static int map_one(void **ret, int fd, size_t value_size, size_t entries, const char *name, struct diag *diag)
+static void *map_shared(int fd, size_t value_size, size_t entries)
 {
-	void *at = mmap(NULL, map_bytes(value_size, entries), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	return mmap(NULL, map_bytes(value_size, entries), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+}
+
+int memory_map_one(void **ret, int fd, size_t value_size, size_t entries, const char *name, struct diag *diag)
+{
+	void *at = map_shared(fd, value_size, entries);
 
 	if (at == MAP_FAILED)
 		return diag_errno(diag, errno, "cannot map the '%s' table into memory", name);
@@ -235,19 +269,27 @@ static int map_one(void **ret, int fd, size_t value_size, size_t entries, const 
 	return 0;
 }
 
-int memory_map(struct memory *ret, int control_fd, int tables_fd, int manifest_fd, int lines_fd,
-	       const struct capacity *capacity, struct diag *diag)
+void memory_unmap_one(void *at, size_t value_size, size_t entries)
+{
+	if (at)
+		munmap(at, map_bytes(value_size, entries));
+}
+
+int memory_map(struct memory *ret, const struct memory_files *files, const struct capacity *capacity, struct diag *diag)
 {
 	struct memory m = { .capacity = *capacity };
 	int r;
 
-	r = map_one((void **)&m.control, control_fd, sizeof(struct control), 1, "control", diag);
+	r = memory_map_one((void **)&m.control, files->control, sizeof(struct control), 1, "control", diag);
 	if (r == 0)
-		r = map_one((void **)&m.tables, tables_fd, half_layout(capacity).size, 2, "tables", diag);
+		r = memory_map_one((void **)&m.tables, files->tables, half_layout(capacity).size, 2, "tables", diag);
 	if (r == 0)
-		r = map_one((void **)&m.manifest, manifest_fd, capacity->n_manifest, 2, "manifest", diag);
+		r = memory_map_one((void **)&m.manifest, files->manifest, capacity->n_manifest, 2, "manifest", diag);
 	if (r == 0)
-		r = map_one((void **)&m.lines, lines_fd, sizeof(struct line), capacity->n_lines, "lines", diag);
+		r = memory_map_one((void **)&m.lines, files->lines, sizeof(struct line), capacity->n_lines, "lines",
+				   diag);
+	if (r == 0 && files->guards >= 0)
+		r = memory_map_one((void **)&m.guards, files->guards, sizeof(struct guard_tables), 2, "guards", diag);
 	if (r) {
 		memory_unmap(&m);
 		return r;
@@ -258,32 +300,33 @@ int memory_map(struct memory *ret, int control_fd, int tables_fd, int manifest_f
 
 int memory_clear(int fd, size_t value_size, size_t entries)
 {
-	size_t bytes = map_bytes(value_size, entries);
-	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	void *at = map_shared(fd, value_size, entries);
 
 	if (at == MAP_FAILED)
 		return -errno;
-	memset(at, 0, bytes);
-	munmap(at, bytes);
+	memset(at, 0, map_bytes(value_size, entries));
+	memory_unmap_one(at, value_size, entries);
 	return 0;
 }
 
 void memory_unmap(struct memory *m)
 {
-	if (m->control)
-		munmap(m->control, map_bytes(sizeof(struct control), 1));
-	if (m->tables)
-		munmap(m->tables, map_bytes(half_layout(&m->capacity).size, 2));
-	if (m->manifest)
-		munmap(m->manifest, map_bytes(m->capacity.n_manifest, 2));
-	if (m->lines)
-		munmap(m->lines, map_bytes(sizeof(struct line), m->capacity.n_lines));
+	memory_unmap_one(m->control, sizeof(struct control), 1);
+	memory_unmap_one(m->tables, half_layout(&m->capacity).size, 2);
+	memory_unmap_one(m->manifest, m->capacity.n_manifest, 2);
+	memory_unmap_one(m->lines, sizeof(struct line), m->capacity.n_lines);
+	memory_unmap_one(m->guards, sizeof(struct guard_tables), 2);
 	memset(m, 0, sizeof(*m));
 }
 
 struct tables_head *memory_head(const struct memory *m, uint64_t generation)
 {
 	return (struct tables_head *)(m->tables + (generation & 1) * half_layout(&m->capacity).size);
+}
+
+struct guard_tables *memory_guards(const struct memory *m, uint64_t generation)
+{
+	return m->guards ? &m->guards[generation & 1] : NULL;
 }
 
 /* The half must not be read by any packet. */
@@ -295,6 +338,8 @@ struct tables_head *memory_repeat_half(struct memory *m)
 
 	memcpy(memory_head(m, to), memory_head(m, from), half_layout(&m->capacity).size);
 	memcpy(m->manifest + to * n_manifest, text, strnlen((const char *)text, n_manifest - 1) + 1);
+	if (m->guards)
+		m->guards[to] = m->guards[from];
 	return memory_head(m, to);
 }
 
@@ -307,4 +352,8 @@ void memory_write_half(struct memory *m, unsigned int half, const struct image *
 	memcpy(at, image->head, sizeof(*image->head));
 	memcpy(at + layout.nodes_off, image->nodes, image->n_nodes * sizeof(*image->nodes));
 	memcpy(at + layout.refs_off, image->refs, image->n_refs * sizeof(*image->refs));
+	if (m->guards && image->guards)
+		m->guards[half] = *image->guards;
+	else if (m->guards)
+		memset(&m->guards[half], 0, sizeof(m->guards[half]));
 }

@@ -59,6 +59,7 @@ struct device_env *device_env_plain(const struct policy *policy)
 static int runner_make(struct runner *runner, const struct capacity *capacity, const struct shared_maps *shared,
 		       struct diag *diag)
 {
+	struct memory_files files;
 	struct weir_bpf *bpf;
 	int r;
 
@@ -79,11 +80,11 @@ static int runner_make(struct runner *runner, const struct capacity *capacity, c
 	runner->outer[SET_QUAD_LPM] = bpf_map__fd(bpf->maps.set_quad_lpm);
 	runner->outer[SET_TUPLE] = bpf_map__fd(bpf->maps.set_tuple);
 	runner->outer[SET_RING] = bpf_map__fd(bpf->maps.set_ring);
-	runner->program[HOOK_XDP] = bpf_program__fd(load_xdp(bpf, capacity->features));
-	runner->program[HOOK_TC_INGRESS] = bpf_program__fd(bpf->progs.weir_tc_ingress);
-	runner->program[HOOK_TC_EGRESS] = bpf_program__fd(bpf->progs.weir_tc_egress);
-	return memory_map(&runner->memory, bpf_map__fd(bpf->maps.control), bpf_map__fd(bpf->maps.tables),
-			  bpf_map__fd(bpf->maps.manifest), bpf_map__fd(bpf->maps.lines), capacity, diag);
+	for (enum hook i = 0; i < HOOK_MAX; i++)
+		runner->program[i] = bpf_program__fd(load_entry(bpf, (enum entry)i, capacity->features));
+	files = (struct memory_files){ bpf_map__fd(bpf->maps.control), bpf_map__fd(bpf->maps.tables),
+				       bpf_map__fd(bpf->maps.manifest), bpf_map__fd(bpf->maps.lines), -1 };
+	return memory_map(&runner->memory, &files, capacity, diag);
 }
 
 static int runner_new(struct runner **ret, const struct capacity *capacity, const struct shared_maps *shared,
@@ -240,33 +241,30 @@ static int runner_load_sets(struct runner *runner, const struct policy *policy, 
 
 #define RUNNER_FLOWS (1u << 17) /* lines: what a table of the usual size has */
 
-/* The same programs with what this image needs; what they learned is forgotten. */
+static uint32_t enough(uint32_t have, uint32_t need, uint32_t most)
+{
+	need = need < most ? need : most;
+	return have > need ? have : need;
+}
+
+/* The same programs with what this image needs, unless they have it; what they learned is forgotten. */
 static int runner_extend(struct runner *runner, const struct image *image, struct diag *diag)
 {
 	struct capacity larger = runner->capacity;
 
 	larger.features |= image->features;
-	if (image->n_flows > larger.n_flows)
-		larger.n_flows = image->n_flows < RUNNER_FLOWS ? image->n_flows : RUNNER_FLOWS;
-	if (image->n_buckets > larger.n_buckets)
-		larger.n_buckets = image->n_buckets < RUNNER_FLOWS ? image->n_buckets : RUNNER_FLOWS;
-	if (image->n_datagrams > larger.n_datagrams)
-		larger.n_datagrams = image->n_datagrams;
-	if (larger.features == runner->capacity.features && larger.n_flows == runner->capacity.n_flows &&
-	    larger.n_buckets == runner->capacity.n_buckets && larger.n_datagrams == runner->capacity.n_datagrams)
-		return 0;
-	return runner_make(runner, &larger, &shared_none, diag);
+	larger.n_flows = enough(larger.n_flows, image->n_flows, RUNNER_FLOWS);
+	larger.n_buckets = enough(larger.n_buckets, image->n_buckets, RUNNER_FLOWS);
+	larger.n_datagrams = enough(larger.n_datagrams, image->n_datagrams, UINT32_MAX);
+	return capacity_holds(&runner->capacity, &larger) ? 0 : runner_make(runner, &larger, &shared_none, diag);
 }
 
 int runner_load(struct runner *runner, const struct policy *policy, const struct device_env *devices,
 		const struct image *image, struct diag *diag)
 {
 	uint32_t counters = image->n_counters, half, *rule_of;
-	int r = 0;
+	int r = runner_extend(runner, image, diag);
 
-	if (image->features & ~runner->capacity.features || image->n_flows > runner->capacity.n_flows ||
-	    image->n_buckets > runner->capacity.n_buckets || image->n_datagrams > runner->capacity.n_datagrams)
-		r = runner_extend(runner, image, diag);
 	if (r)
 		return r;
 	if (image->n_nodes > runner->memory.capacity.n_nodes || image->n_refs > runner->memory.capacity.n_refs ||

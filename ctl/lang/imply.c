@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Conditions that nobody wrote: what a limit, a reject or a synproxy needs of a packet. With them in the rule, nobody behind the
- * parser has to know that a limit is of packets that have its key, or that a reset answers TCP.
+ * Conditions that nobody wrote: what a limit, a reject or a synproxy needs of a packet. With them in the rule, nobody
+ * behind the parser has to know that a limit is of packets that have its key, or that a reset answers TCP.
  */
 #include "lang.h"
 

@@ -260,24 +260,15 @@ bool parse_set(struct parser *p)
 	entry->defined = true;
 	p->extras = true;
 	entry->set.loc = name.loc;
-	for (;;) {
-		size_t before;
+	while (parser_in_block(p)) {
+		size_t before = entry->list.n;
 
-		while (p->tok.kind == T_NEWLINE || p->tok.kind == T_SEMICOLON || p->tok.kind == T_COMMA)
-			parser_next(p);
-		if (parser_accept(p, T_CLOSE)) {
-			note_gap(p, entry, run_from, run_to);
-			p->extras = false;
-			return true;
-		}
+		if (parser_accept(p, T_COMMA))
+			continue;
 		if (p->tok.kind == T_END) {
 			p->extras = false;
-			diag_error(p->l->diag, open, "the block of set '%.*s' does not end", (int)name.length,
-				   name.text);
-			diag_hint(p->l->diag, "expected '}' before the end of the file");
-			return true;
+			return parser_unclosed(p, open, "of set '%.*s'", (int)name.length, name.text);
 		}
-		before = entry->list.n;
 		bare = !is_statement(p);
 		if (!bare) {
 			note_gap(p, entry, run_from, run_to);
@@ -290,4 +281,7 @@ bool parse_set(struct parser *p)
 			run_to = p->tok.text;
 		}
 	}
+	note_gap(p, entry, run_from, run_to);
+	p->extras = false;
+	return true;
 }

@@ -451,16 +451,9 @@ bool parse_test(struct parser *p)
 	if (!parse_text(p, "the test's name in double quotes", &test.name) ||
 	    !parser_expect(p, T_OPEN, "'{' behind the test's name"))
 		return false;
-	for (;;) {
-		while (p->tok.kind == T_NEWLINE || p->tok.kind == T_SEMICOLON)
-			parser_next(p);
-		if (parser_accept(p, T_CLOSE))
-			break;
-		if (p->tok.kind == T_END) {
-			diag_error(l->diag, open, "the block of test \"%s\" does not end", test.name);
-			diag_hint(l->diag, "expected '}' before the end of the file");
-			return true;
-		}
+	while (parser_in_block(p)) {
+		if (p->tok.kind == T_END)
+			return parser_unclosed(p, open, "of test \"%s\"", test.name);
 		if (!parse_statement(p, &test, &entry))
 			parser_skip_statement(p);
 	}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Which filters track flows: those that ask for `ct state` or have a synproxy, and whatever stands on the same devices, so that both directions
- * are seen. Where nothing stands in one direction, a filter is implied that accepts everything.
+ * Which filters track flows: those that ask for `ct state` or have a synproxy, and whatever stands on the same devices,
+ * so that both directions are seen. Where nothing stands in one direction, a filter is implied that accepts everything.
  */
 #include "lang.h"
 
