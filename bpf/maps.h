@@ -168,7 +168,7 @@ struct {
 
 /*
  * Guards: two halves as of `tables` (struct guard_tables), turned by the same word. Writer: the command, through mmap.
- * Reader: the guards' programs. One word an entry where no rule file has a guard.
+ * Reader: the guards' programs. Like those programs and the maps below, it is not there where no rule file has a guard.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
