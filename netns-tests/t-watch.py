@@ -23,6 +23,9 @@ LAST = frame("udp", "10.0.0.2", "10.0.0.1", dport=54)
 SYN6 = frame("tcp", "fd00::2", "fd00::1", dport=22)
 
 
+BURST = 20000  # more events than the ring has room for
+
+
 def watched_world():
     world, wire, guard = pair_world()
     guard.weir("apply", world.file("edge.rules", RULES), expect=0)
@@ -106,22 +109,22 @@ def total(watcher, event="filter.log"):
 
 def t_lost():
     world, wire, guard = watched_world()
-    send(guard, wire, QUERY, 3000)
+    send(guard, wire, QUERY, BURST)
     watcher = Watcher(guard)
     check("what was lost before is but a total", wait(lambda: any(each["event"] == "events.lost" for each in watcher.records())))
     lost = [each for each in watcher.records() if each["event"] == "events.lost"]
     reported = wait(lambda: total(watcher)[0])
     equal("lost of filters", [(each["lost"], each["count"]) for each in lost], [("filter.log", 0)])
-    check("what was in the ring and what was lost", wait(lambda: total(watcher)[0] + lost[0]["total"] == 3000), (reported, lost))
+    check("what was in the ring and what was lost", wait(lambda: total(watcher)[0] + lost[0]["total"] == BURST), (reported, lost))
     before = total(watcher)[0]
     watcher.tell(signal.SIGSTOP)
-    send(guard, wire, QUERY, 3000)
-    equal("a reader that stands still changes nothing for packets", counted(guard, "queries"), 6000)
+    send(guard, wire, QUERY, BURST)
+    equal("a reader that stands still changes nothing for packets", counted(guard, "queries"), 2 * BURST)
     watcher.tell(signal.SIGCONT)
     watcher.end()
     now, count = total(watcher)
     check("some were reported", now > before, now)
-    equal("the rest was counted", now - before + count, 3000)
+    equal("the rest was counted", now - before + count, BURST)
 
 
 def t_reader_killed():
