@@ -83,6 +83,11 @@ $(B)/libweir.a: $(LIB_OBJ)
 	$(say) AR $@
 	$(Q)rm -f $@ && ar qcs $@ $^
 
+# What tests take from the commands: each links what it names.
+$(B)/libcmd.a: $(filter-out $(B)/ctl/main.o,$(CMD_OBJ))
+	$(say) AR $@
+	$(Q)rm -f $@ && ar qcs $@ $^
+
 $(B)/weir: $(CMD_OBJ) $(B)/libweir.a
 	$(say) LINK $@
 	$(Q)$(CC) $(CFLAGS) $(SAN) -o $@ $(CMD_OBJ) $(B)/libweir.a $(LIBS)
@@ -101,10 +106,10 @@ $(TEST_SKEL): $(B)/tests/%.skel.h: $(B)/ctl/tests/%.bpf.o
 
 $(TEST_SRC:%.c=$(B)/%.o): | $(TEST_SKEL)
 
-$(B)/tests/%: $(B)/ctl/tests/%.o $(THELP_OBJ) $(B)/libweir.a
+$(B)/tests/%: $(B)/ctl/tests/%.o $(THELP_OBJ) $(B)/libcmd.a $(B)/libweir.a
 	@mkdir -p $(@D)
 	$(say) LINK $@
-	$(Q)$(CC) $(CFLAGS) $(SAN) -o $@ $< $(THELP_OBJ) $(B)/libweir.a $(LIBS)
+	$(Q)$(CC) $(CFLAGS) $(SAN) -o $@ $< $(THELP_OBJ) $(B)/libcmd.a $(B)/libweir.a $(LIBS)
 
 clean: ## remove what was built
 	rm -rf $(B)
@@ -135,6 +140,7 @@ demo: ## as root: build, and watch a small world being guarded
 	@netns-tests/deps.sh
 	@$(SUB) all
 	@netns-tests/demo.py
+	@netns-tests/demo_guard.py
 
 tests: $(TESTS) $(NETNSBPF) $(SEND) ## build what the tests need
 
@@ -233,7 +239,7 @@ fuzz: ## libFuzzer on the rule language for T seconds (T=60)
 verifier: all ## as root: load every program here and print its verified instructions
 	@$(B)/weir verifier
 
-abi: ## write docs/map-abi.md again, from bpf/abi*.h, maps.h and reasons.h
+abi: ## write docs/map-abi.md again, from the headers of bpf/
 	@docs/map-abi.py >docs/map-abi.md.new && mv docs/map-abi.md.new docs/map-abi.md
 
 install: all ## copy the command and its manual pages below DESTDIR and PREFIX (/usr/local)

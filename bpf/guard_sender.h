@@ -56,7 +56,8 @@ static __always_inline enum guard_sender guard_sender(struct __sk_buff *skb, str
 	sk = bpf_sk_fullsock(sk);
 	if (!sk)
 		return SENDER_NOBODY;
-	p->sock = (__u64)sk; /* Verifier: read back, it is a number, and no pointer that only some members may be read of. */
+	p->sock = (__u64)
+		sk; /* Verifier: read back, it is a number, and no pointer that only some members may be read of. */
 	barrier();
 	known = guard_sender_read(p);
 	p->sock = 0;

@@ -51,8 +51,11 @@ static void plan_guard(struct plan *plan, const struct guard_statement *old, con
 	for (size_t i = 0; i < n; i++)
 		n_changed += steps[i].side != DIFF_SAME;
 	if (n_changed)
-		say_guard(plan, new ? new->name : old->name, !old ? "added" : !new ? "removed" : "changed", steps, n,
-			  old_lines, new_lines);
+		say_guard(plan, new ? new->name : old->name,
+			  !old   ? "added"
+			  : !new ? "removed"
+				 : "changed",
+			  steps, n, old_lines, new_lines);
 	free(steps);
 	guard_lines_free(old_lines, n_old);
 	guard_lines_free(new_lines, n_new);

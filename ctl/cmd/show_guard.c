@@ -9,8 +9,9 @@
 
 static const struct {
 	const char *name, *text;
+	bool denied;
 } outcomes[GUARD_OUTCOME_MAX] = {
-#define X(name, json, kind, text) [GUARD_DID_##name] = { json, text },
+#define X(name, json, kind, text) [GUARD_DID_##name] = { json, text, GUARD_KIND_##kind == GUARD_KIND_D },
 	GUARD_OUTCOMES(X)
 #undef X
 };
@@ -22,16 +23,17 @@ static const struct {
 	[GUARD_PACKET] = { "packet", "packets" },
 };
 
-static void say_layer(struct out *out, enum guard_layer layer, const struct counter *counters)
+static void say_counter(struct out *out, enum guard_layer layer, enum guard_outcome outcome, uint64_t n)
 {
-	out_object(out, layers[layer].name);
-	for (unsigned int i = 0; i < GUARD_OUTCOME_MAX; i++) {
-		out_integer(out, outcomes[i].name, counters[i].packets);
-		if (counters[i].packets)
-			out_text(out, "%12llu %-7s  %s: %s\n", (unsigned long long)counters[i].packets,
-				 layers[layer].unit, outcomes[i].name, outcomes[i].text);
-	}
+	out_object(out, NULL);
+	out_string(out, "layer", layers[layer].name);
+	out_string(out, "outcome", outcomes[outcome].name);
+	out_bool(out, "denied", outcomes[outcome].denied);
+	out_integer(out, "packets", n);
 	out_end(out);
+	if (n)
+		out_text(out, "%12llu %-7s  %s: %s\n", (unsigned long long)n, layers[layer].unit,
+			 outcomes[outcome].name, outcomes[outcome].text);
 }
 
 static int say_endpoints(struct out *out, const struct guard_statement *guard)
@@ -82,9 +84,10 @@ static int say_guard(struct out *out, const struct policy *policy, const struct 
 		rc = say_lines(out, policy, guard);
 	if (rc)
 		return rc;
-	out_object(out, "outcomes");
-	for (enum guard_layer i = 0; i < GUARD_LAYER_MAX; i++)
-		say_layer(out, i, counters + i * GUARD_OUTCOME_MAX);
+	out_array(out, "counters");
+	for (enum guard_layer layer = 0; layer < GUARD_LAYER_MAX; layer++)
+		for (enum guard_outcome i = 0; i < GUARD_OUTCOME_MAX; i++)
+			say_counter(out, layer, i, counters[layer * GUARD_OUTCOME_MAX + i].packets);
 	out_end(out);
 	out_end(out);
 	return 0;
