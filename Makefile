@@ -13,7 +13,7 @@ MULTIARCH := $(shell gcc -print-multiarch 2>/dev/null)
 
 WARN    := -Wall -Wextra -Werror
 CFLAGS  ?= -O2 -g
-LIBS    := -lxdp -lbpf -lnl-route-3 -lnl-idiag-3 -lnl-3 -ljansson -lelf -lz -lm
+LIBS    := -lxdp -lbpf -lcap-ng -lnl-route-3 -lnl-idiag-3 -lnl-3 -ljansson -lelf -lz -lm
 CPPFLAGS_ALL := -D_GNU_SOURCE -DWEIR_VERSION='"$(VERSION)"' -I$(B) -I/usr/include/libnl3
 CFLAGS_ALL   := -std=gnu11 $(WARN) -Wmissing-prototypes -Wstrict-prototypes $(CFLAGS)
 BPF_CFLAGS   := -O2 -g -target bpf -mcpu=v3 -D__bpf__ $(WARN) -Wno-unused-function -I/usr/include/$(MULTIARCH)
