@@ -23,6 +23,7 @@
 
 #include "dispatcher.h"
 #include "link.h"
+#include "privilege.h"
 #include "root.h"
 
 /* Not in the headers of libbpf 1.1; the numbers are the kernel's (6.6). */
@@ -334,9 +335,18 @@ int attach_remove(const struct weir_root *root, const struct pin *pin, struct di
 			close(fd);
 		}
 	}
-	if (r)
-		return diag_errno(diag, -r, "cannot detach from interface %u (%s)", pin->ifindex, load_log_tail());
+	if (r) {
+		diag_errno(diag, -r, "cannot detach from interface %u (%s)", pin->ifindex, load_log_tail());
+		if (r == -EPERM && is_dispatcher(pin))
+			diag_hint(diag, "to work on libxdp's dispatcher takes CAP_SYS_ADMIN");
+		return r;
+	}
 	return unlink(path) && errno != ENOENT ? diag_errno(diag, errno, "cannot remove '%s'", path) : 0;
+}
+
+bool attach_may_move(const struct pin *pin)
+{
+	return !is_dispatcher(pin) || privilege_is_admin();
 }
 
 int attach_move(const struct weir_root *root, const struct pin *pin, const struct instance *to, struct diag *diag)

@@ -54,9 +54,9 @@ int privilege_check(const char *doing, struct diag *diag)
 	if (!privilege_missing(missing, sizeof(missing)))
 		return 0;
 	diag_error(diag, (struct location){ 0 }, "cannot %s: missing capabilities: %s", doing, missing);
-	diag_hint(diag, "be root, or have them given: AmbientCapabilities= of a systemd unit, "
-			"`setpriv --inh-caps +bpf,... --ambient-caps +bpf,...`, or `setcap` on a copy that only trusted "
-			"users may run");
+	diag_hint(diag,
+		  "be root, or have them given: AmbientCapabilities= in a systemd unit, or `setcap` on a copy of weir "
+		  "that only trusted users may run");
 	return -EPERM;
 }
 
