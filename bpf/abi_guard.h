@@ -17,7 +17,8 @@
 #define GUARD_DEVICES         8    /* that forwarded packets may come from */
 #define GUARD_PATH            128  /* bytes of a path in a rule */
 #define GUARD_CGROUP_DEPTH    16 /* levels of cgroups below the root that are looked at; a longer way is a stranger's */
-#define GUARD_NAME            256 /* bytes of a cgroup's name with its zero */
+#define GUARD_NEAR_WORDS      1024 /* a bit for each first 16 bits of an address */
+#define GUARD_NAME            256  /* bytes of a cgroup's name with its zero */
 
 enum guard_layer { GUARD_CALL, GUARD_PACKET, GUARD_LAYER_MAX };
 
@@ -87,12 +88,13 @@ enum guard_audit { GUARD_AUDIT_DENIED, GUARD_AUDIT_ALL, GUARD_AUDIT_NONE };
 /* One half of the `guards` map. */
 struct guard_tables {
 	__u64 netns; /* cookie of the network namespace that the guards are for: processes elsewhere count as forwarded */
+	__u64 secret; /* of guard_name_hash(); the same through generations, since stamps keep what it made */
 	__u32 n_endpoints;
 	__u32 n_guards;
 	__u32 seed; /* of guard_principal_place() */
 	__u32 pad;
 	/* By family (4, 6) and the first 16 bits of an address: is there any endpoint? */
-	__u64 near[2][65536 / 64];
+	__u64 near[2][GUARD_NEAR_WORDS];
 	struct guard guard[GUARDS_MAX];
 	struct guard_endpoint endpoint[GUARD_ENDPOINTS_MAX];
 	struct guard_principal principal[GUARD_PRINCIPALS];
@@ -109,14 +111,14 @@ static inline __attribute__((always_inline)) __u32 guard_principal_place(__u64 i
 }
 
 /*
- * FNV-1a. Of a service: the bytes of its unit's name, from GUARD_NAME_HASH. Of a cgroup: for each name on the way down
- * from the root a '/' and its bytes ("/system.slice/nginx.service"); the root itself is GUARD_NAME_HASH.
+ * One more byte of a name, from guard_tables.secret on. Of a service: the bytes of its unit's name. Of a cgroup: for each
+ * name on the way down from the root a '/' and its bytes ("/system.slice/nginx.service"); of the root itself, none.
+ *
+ * Whoever was delegated a cgroup chooses names below it. Without a secret he could choose some that meet another's hash.
  */
-#define GUARD_NAME_HASH 0xcbf29ce484222325u
-
 static inline __attribute__((always_inline)) __u64 guard_name_hash(__u64 hash, __u8 byte)
 {
-	return (hash ^ byte) * 0x100000001b3u;
+	return node_mix((hash ^ byte) + 0x9e3779b97f4a7c15u);
 }
 
 /* What the call of a process leaves at its socket, for the packets: who it was (map guard_stamps, socket storage). */
@@ -133,7 +135,8 @@ struct guard_stamp {
 	__u64 rules;      /* bits as of struct guard_principal; 0: denied */
 	__u32 guard;
 	__u32 n; /* principals that matched */
-	__u32 pid, euid;
+	__u32 pid;
+	__u32 euid;
 	struct guard_stamp_principal principal[GUARD_STAMP_PRINCIPALS];
 };
 
@@ -182,13 +185,17 @@ struct guard_event {
 	__u32 daddr[4];
 	__u32 rule; /* of the guard, that allowed it, or RULE_NONE */
 	__u32 has;  /* GUARD_HAS_* */
-	__u32 uid, euid, gid;
-	__u32 login_uid, session; /* 0xffffffff: none */
-	__u32 pid, ppid;          /* of the process (tgid) */
-	__u32 owner;              /* uid that made the socket */
-	__u32 netns;              /* inode number */
-	__u32 ifindex;            /* the packet leaves by; 0: a call */
-	__u32 iif;                /* a forwarded packet came in by */
+	__u32 uid;
+	__u32 euid;
+	__u32 gid;       /* the effective one */
+	__u32 login_uid; /* 0xffffffff: none */
+	__u32 session;   /* 0xffffffff: none */
+	__u32 pid;       /* of the process (tgid) */
+	__u32 ppid;
+	__u32 owner;   /* uid that made the socket */
+	__u32 netns;   /* inode number */
+	__u32 ifindex; /* the packet leaves by; 0: a call */
+	__u32 iif;     /* a forwarded packet came in by */
 	__u32 pad;
 	char comm[16];
 	char exe[GUARD_PARTS][GUARD_PART];    /* from the file's name upwards */

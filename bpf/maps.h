@@ -178,12 +178,19 @@ struct {
 	__uint(value_size, sizeof(struct guard_tables));
 } guards __weak SEC(".maps");
 
+/* Verifier: a lock must be a member of the value. */
+struct guard_stamp_slot {
+	struct bpf_spin_lock lock; /* of all that follows: threads share sockets */
+	__u32 pad;
+	struct guard_stamp stamp;
+};
+
 /* Who connected a socket, or sent from it last (struct guard_stamp). Writer: calls. Reader: packets. Gone with the socket. */
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, int);
-	__type(value, struct guard_stamp);
+	__type(value, struct guard_stamp_slot);
 } guard_stamps __weak SEC(".maps");
 
 /* How often each identity was reported. Writer: the guards' programs. Reader: watch. Full: one entry for all others. */
@@ -293,6 +300,43 @@ struct {
 	__type(key, __u32);
 	__type(value, struct scratch);
 } scratch __weak SEC(".maps");
+
+/* What a guard judges: a call, on its stack; or a packet, in its CPU's struct guard_packet. */
+struct guard_case {
+	__u64 generation;
+	__u64 rules;    /* of the guard, that name who sent it */
+	__u64 untold;   /* of this identity, before this one */
+	__u32 layer;    /* enum guard_layer */
+	__u32 family;   /* 4 or 6 */
+	__u32 addr[4];  /* where it goes, as in the key */
+	__u32 port;     /* or GUARD_NO_PORT */
+	__u32 bytes;    /* for the counter */
+	__u32 endpoint; /* that it goes to */
+	__u32 guard;    /* of the endpoint */
+	__u32 identity; /* uid that reports are counted by, or GUARD_RATE_OTHERS */
+	__u32 outcome;  /* enum guard_outcome */
+	__u32 rule;     /* that allowed it, or RULE_NONE */
+	__u32 pad;
+};
+
+/* One packet to an endpoint, with its sender: a CPU's own, as above. */
+struct guard_packet {
+	struct guard_case judged;
+	__u64 sock; /* the kernel's address of it, while it is being read */
+	__u64 netns;
+	__u32 netns_inode;
+	__u32 owner;  /* uid */
+	__u32 kernel; /* 1: it is a socket of the kernel's own */
+	__u32 has;    /* GUARD_HAS_* */
+	struct guard_stamp stamp;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct guard_packet);
+} guard_packets __weak SEC(".maps");
 
 /* An answer of `reject` while it is being written (answer.h): a CPU's own, as above. */
 struct answer {

@@ -61,6 +61,53 @@ static void say_filter(struct out *out, const struct rules *rules, size_t n)
 	out_end(out);
 }
 
+static int say_endpoints(struct out *out, const struct guard_statement *guard)
+{
+	bool first = true;
+
+	out_array(out, "endpoints");
+	for (size_t i = 0; i < guard->n_targets; i++) {
+		const struct guard_target *target = &guard->targets[i];
+		char *text = guard_target_print(target);
+		bool again = false;
+
+		if (!text)
+			return EXIT_FAILED;
+		for (size_t j = 0; j < i; j++)
+			again |= guard_target_same(&guard->targets[j], target);
+		if (!again)
+			out_text(out, "%s%s", first ? " " : ", ", text);
+		first = false;
+		out_object(out, NULL);
+		out_string(out, "endpoint", text);
+		out_string(out, "provider", target->provider);
+		out_bool(out, "tokens", target->tokens != 0);
+		out_end(out);
+		free(text);
+	}
+	out_end(out);
+	return EXIT_DONE;
+}
+
+static int say_guard(struct out *out, const struct guard_statement *guard)
+{
+	int code;
+
+	out_object(out, NULL);
+	out_string(out, "name", guard->name);
+	out_text(out, "guard %s:", guard->name);
+	code = say_endpoints(out, guard);
+	if (guard->n_allows)
+		out_text(out, "; %zu identit%s allowed, audit %s\n", guard->n_allows,
+			 guard->n_allows == 1 ? "y" : "ies", guard_audit_text(guard->audit));
+	else
+		out_text(out, "; nobody is allowed, audit %s\n", guard_audit_text(guard->audit));
+	out_integer(out, "allowed", guard->n_allows);
+	out_string(out, "audit", guard_audit_text(guard->audit));
+	out_end(out);
+	return code;
+}
+
 static int say_set(struct out *out, const struct set *set)
 {
 	char *type = set_type_text(set);
@@ -138,6 +185,10 @@ int cmd_check(struct run *run)
 	out_array(out, "sets");
 	for (size_t i = 0; i < rules.policy->n_sets && code == EXIT_DONE; i++)
 		code = say_set(out, &rules.policy->sets[i]);
+	out_end(out);
+	out_array(out, "guards");
+	for (size_t i = 0; i < rules.policy->n_guards && code == EXIT_DONE; i++)
+		code = say_guard(out, &rules.policy->guards[i]);
 	out_end(out);
 	say_memory(out, &rules);
 	out_integer(out, "tests", rules.policy->n_tests);

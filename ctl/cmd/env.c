@@ -4,13 +4,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <grp.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FILE_MOST (512u << 20) /* bytes; beyond that it is no rule file but an accident */
+#define FILE_MOST  (512u << 20) /* bytes; beyond that it is no rule file but an accident */
+#define GROUP_MOST (1u << 24)
 
 static int read_fd(int fd, char **ret_text, size_t *ret_length)
 {
@@ -139,6 +141,29 @@ static int world_user(void *context, const char *name, uint32_t *ret_uid)
 	return 0;
 }
 
+/* The members of a group may be many: the buffer grows with them. */
+static int world_group(void *context, const char *name, uint32_t *ret_gid)
+{
+	struct group group, *found = NULL;
+	int rc = ERANGE;
+
+	(void)context;
+	for (size_t size = 4096; rc == ERANGE && size <= GROUP_MOST; size *= 2) {
+		char *buffer = malloc(size);
+
+		if (!buffer)
+			return -ENOMEM;
+		rc = getgrnam_r(name, &group, buffer, size, &found);
+		free(buffer);
+	}
+	if (rc)
+		return -rc;
+	if (!found)
+		return -ENOENT;
+	*ret_gid = group.gr_gid;
+	return 0;
+}
+
 struct lang_env world_env(struct world *world)
 {
 	return (struct lang_env){
@@ -146,5 +171,6 @@ struct lang_env world_env(struct world *world)
 		.read_file = world_read,
 		.glob = world_glob,
 		.lookup_user = world_user,
+		.lookup_group = world_group,
 	};
 }

@@ -12,16 +12,8 @@
 #include "../out/out.h"
 #include "diff.h"
 #include "delta.h"
+#include "plan.h"
 #include "rules.h"
-
-struct plan {
-	struct out *out;
-	const struct policy *old, *new; /* old NULL: nothing is loaded */
-	struct weir_root *root;         /* whose rules the old ones are, or NULL */
-	struct diag *diag;
-	bool changed;
-	int rc;
-};
 
 /* ---- one filter ---- */
 
@@ -343,6 +335,8 @@ static int plan_say(struct run *run, struct weir_root *root, const struct policy
 	plan_filters(&plan);
 	if (!plan.rc)
 		plan_sets(&plan);
+	if (!plan.rc)
+		plan_guards(&plan);
 	if (plan.rc == -ENOMEM)
 		diag_oom(&run->diag);
 	if (plan.rc)

@@ -113,6 +113,8 @@ int compile_policy(struct image **ret, const struct compile_input *input, struct
 	}
 	if (r == 0)
 		r = bind_devices(image->head, input, diag);
+	if (r == 0)
+		r = compile_guards(&image->guards, input, diag);
 	state_settings(image, policy, n_limits);
 	free(program.cost);
 	image->nodes = program.nodes;
@@ -135,6 +137,7 @@ void image_free(struct image *image)
 	if (!image)
 		return;
 	free(image->head);
+	free(image->guards);
 	free(image->nodes);
 	free(image->refs);
 	free(image->rule_of);

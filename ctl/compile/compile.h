@@ -23,7 +23,7 @@ struct counter_plan {
 	uint32_t **rule;  /* per filter and rule: what it decided, or COUNTER_NONE */
 	uint32_t **own;   /* per filter and rule: its `counter` statement, or COUNTER_NONE */
 	uint32_t *named;  /* per policy.counters */
-	uint32_t *guard;  /* per policy.guards: first of GUARD_LAYER_MAX * GUARD_OUTCOME_MAX */
+	uint32_t *guard;  /* per policy.guards: first of GUARD_COUNTERS */
 	uint32_t n;       /* counters in use: one more than the highest number */
 };
 
@@ -32,7 +32,8 @@ struct compile_input {
 	const struct device_env *devices;
 	const uint16_t *set_slot; /* per policy.sets */
 	const struct counter_plan *counters;
-	uint64_t netns; /* cookie of the network namespace that guards are for */
+	uint64_t netns;  /* cookie of the network namespace that guards are for */
+	uint64_t secret; /* of the names that guards allow: the same for all generations that follow each other */
 };
 
 /* One generation, ready to be copied into a half of the tables map. */
@@ -67,6 +68,10 @@ const char *ct_word(enum ct_state ct);
 /* -EINVAL with problems in diag (too large, too many steps); warnings for rules that can never match. */
 int compile_policy(struct image **ret, const struct compile_input *input, struct diag *diag);
 void image_free(struct image *image);
+/* The guards alone, as compile_policy() does it: for who was renumbered since. *ret: free() it; NULL where there is none. */
+int compile_guards(struct guard_tables **ret, const struct compile_input *input, struct diag *diag);
+
+#define GUARD_COUNTERS (GUARD_LAYER_MAX * GUARD_OUTCOME_MAX)
 
 /* Numbers all counters from COUNTERS_RESERVED on, for check, explain --rules and tests. */
 int counter_plan_plain(struct counter_plan **ret, const struct policy *policy);

@@ -18,6 +18,7 @@ void counter_plan_free(struct counter_plan *plan)
 	free(plan->rule);
 	free(plan->own);
 	free(plan->named);
+	free(plan->guard);
 	free(plan);
 }
 
@@ -35,11 +36,13 @@ struct counter_plan *counter_plan_new(const struct policy *policy)
 	plan->rule = calloc(policy->n_filters + 1, sizeof(*plan->rule));
 	plan->own = calloc(policy->n_filters + 1, sizeof(*plan->own));
 	plan->named = calloc(policy->n_counters + 1, sizeof(*plan->named));
+	plan->guard = calloc(policy->n_guards + 1, sizeof(*plan->guard));
 	if (plan->rule)
 		plan->rule[0] = malloc((rules + 1) * sizeof(**plan->rule));
 	if (plan->own)
 		plan->own[0] = malloc((rules + 1) * sizeof(**plan->own));
-	if (!plan->filter || !plan->rule || !plan->own || !plan->named || !plan->rule[0] || !plan->own[0]) {
+	if (!plan->filter || !plan->rule || !plan->own || !plan->named || !plan->guard || !plan->rule[0] ||
+	    !plan->own[0]) {
 		counter_plan_free(plan);
 		return NULL;
 	}
@@ -83,6 +86,10 @@ int counter_plan_plain(struct counter_plan **ret, const struct policy *policy)
 	}
 	for (size_t c = 0; c < policy->n_counters; c++)
 		plan->named[c] = plan->n++;
+	for (size_t g = 0; g < policy->n_guards; g++) {
+		plan->guard[g] = plan->n;
+		plan->n += GUARD_COUNTERS;
+	}
 	*ret = plan;
 	return 0;
 }

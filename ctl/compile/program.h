@@ -178,7 +178,9 @@ struct cover_input {
 };
 void cover_warn(const struct cover_input *input, struct diag *diag);
 
-/* state.c: one limit of a rule, the ordinal-th of it. -EINVAL: there are too many. */
+/* state.c: word `word` of the mask of a prefix. */
+uint32_t prefix_word(unsigned int length, unsigned int word);
+/* One limit of a rule, the ordinal-th of it. -EINVAL: there are too many. */
 int limit_add(struct lower_context *context, const struct limit_rate *rate, uint64_t handle, uint32_t ordinal,
 	      uint32_t *ret);
 /* One ban; equal ones are one. -EINVAL: there are too many. */

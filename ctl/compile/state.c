@@ -18,7 +18,7 @@ static void key_word(struct limit *limit, uint8_t word, uint32_t mask4, uint32_t
 	limit->n_words++;
 }
 
-static uint32_t prefix_word(unsigned int length, unsigned int word)
+uint32_t prefix_word(unsigned int length, unsigned int word)
 {
 	unsigned int bits = length > word * 32 ? length - word * 32 : 0;
 
@@ -143,7 +143,7 @@ static uint32_t rule_features(const struct rule *rule)
 
 uint32_t policy_features(const struct policy *policy)
 {
-	uint32_t features = 0;
+	uint32_t features = policy->n_guards ? FEATURE_GUARDS : 0;
 
 	for (size_t f = 0; f < policy->n_filters; f++) {
 		features |= policy->filters[f].tracks ? FEATURE_FLOWS : 0;

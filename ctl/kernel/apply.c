@@ -14,10 +14,10 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "guard.h"
 #include "inner.h"
 #include "numbers.h"
 #include "pool.h"
-#include "root.h"
 #include "synproxy.h"
 #include "tests.h"
 
@@ -35,7 +35,9 @@ struct stage {
 	uint32_t pool_end;          /* lines that all tables together need */
 	struct image *image;
 	char *manifest;
-	bool new_flows; /* nothing was tracked before: the flow table does not know the host's connections */
+	struct cgroup cgroup; /* of the guards */
+	uint64_t seed;        /* of the instance, or of the first one */
+	bool new_flows;       /* nothing was tracked before: the flow table does not know the host's connections */
 	struct apply_result *result;
 };
 
@@ -189,7 +191,13 @@ static int choose_slots(struct stage *s)
 
 static int compile(struct stage *s)
 {
-	struct compile_input input = { .policy = s->policy, .devices = s->devices, .set_slot = s->slots };
+	struct compile_input input = {
+		.policy = s->policy,
+		.devices = s->devices,
+		.set_slot = s->slots,
+		.netns = netns_cookie(),
+		.secret = s->seed,
+	};
 
 	if (counter_plan_keeping(&s->counters, &s->fresh, s->policy, root_running(s->root)))
 		return diag_oom(s->diag);
@@ -257,6 +265,7 @@ static int make_room(struct stage *s)
 	s->new_flows = s->image->features & FEATURE_FLOWS && !tracks_flows(root);
 	roomy.n_lines = pool_roomy(s->image->head, s->pool_end);
 	roomy.features = need.features;
+	roomy.seed = s->seed;
 	roomy.n_flows = need.n_flows > roomy.n_flows ? need.n_flows : roomy.n_flows;
 	roomy.n_buckets = need.n_buckets > roomy.n_buckets ? need.n_buckets : roomy.n_buckets;
 	roomy.n_datagrams = need.n_datagrams > roomy.n_datagrams ? need.n_datagrams : roomy.n_datagrams;
@@ -418,7 +427,7 @@ static int verify(struct stage *s)
 static const struct pin *pin_of(const struct pin *pins, size_t n, enum hook hook, uint32_t ifindex)
 {
 	for (size_t i = 0; i < n; i++)
-		if (pins[i].hook == hook && pins[i].ifindex == ifindex)
+		if (pins[i].entry == (enum entry)hook && pins[i].ifindex == ifindex)
 			return &pins[i];
 	return NULL;
 }
@@ -465,6 +474,32 @@ static int attach_all(struct stage *s)
 	return failed;
 }
 
+/* What they enforce is what the running half says: for devices and calls that had none, nothing yet. */
+static int attach_guards(struct stage *s)
+{
+	size_t attached = 0;
+	int r = s->policy->n_guards ? guards_attach(s->root, &s->cgroup, &attached, s->diag) : 0;
+
+	s->result->attached += attached;
+	return r;
+}
+
+/* To devices that came since; the rules run already. */
+static void attach_guards_late(struct stage *s)
+{
+	struct diag why;
+	size_t attached = 0;
+
+	if (!s->policy->n_guards)
+		return;
+	diag_init(&why);
+	if (guards_attach(s->root, &s->cgroup, &attached, &why))
+		diag_warning(s->diag, (struct location){ 0 }, "a device that came just now has no guard: %s",
+			     why.n ? why.problems[0].message : "out of memory");
+	s->result->attached += attached;
+	diag_clear(&why);
+}
+
 static void swap(struct stage *s)
 {
 	struct control *control = s->root->instance->memory.control;
@@ -475,11 +510,14 @@ static void swap(struct stage *s)
 static size_t count_pins(const struct weir_root *root)
 {
 	struct pin *pins;
-	size_t n = 0;
+	size_t n = 0, devices = 0;
 
-	if (pins_list(&pins, &n, root->path) == 0)
-		free(pins);
-	return n;
+	if (pins_list(&pins, &n, root->path))
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		devices += !entry_is_call(pins[i].entry);
+	free(pins);
+	return devices;
 }
 
 static int forget(struct stage *s)
@@ -531,6 +569,10 @@ static bool nothing_to_do(struct stage *s)
 	    s->root->instance->memory.control->programs != load_programs_hash() ||
 	    s->policy->n_devices != running->policy->n_devices ||
 	    memcmp(s->devices, running->devices, s->policy->n_devices * sizeof(*s->devices)))
+		return false;
+	if (s->policy->n_guards &&
+	    (s->cgroup.id != s->root->contents->cgroup.id || !guards_same(s->root, s->policy, s->devices) ||
+	     !guards_attached(s->root, &s->cgroup)))
 		return false;
 	if (pins_list(&pins, &n, s->root->path))
 		return false;
@@ -607,6 +649,8 @@ static int stage(struct stage *s)
 	if (r == 0)
 		r = attach_all(s);
 	if (r == 0)
+		r = attach_guards(s);
+	if (r == 0)
 		seed_flows(s, false);
 	return r;
 }
@@ -638,6 +682,12 @@ int root_apply(struct weir_root *root, const struct policy *policy, const struct
 	if (r == 0)
 		r = synproxy_check(policy, diag);
 	if (r == 0)
+		r = guards_place(&s.cgroup, root, policy, options->cgroup, diag);
+	if (r == 0 && root->instance)
+		s.seed = root->instance->memory.control->seed;
+	else if (r == 0)
+		r = seed_draw(&s.seed, diag);
+	if (r == 0)
 		r = choose_slots(&s);
 	if (r == 0 && nothing_to_do(&s)) {
 		ret->generation = root->running.generation;
@@ -649,8 +699,8 @@ int root_apply(struct weir_root *root, const struct policy *policy, const struct
 		r = compile(&s);
 	if (r == 0)
 		r = verify(&s);
-	if (r == 0 &&
-	    manifest_write(&s.manifest, policy, s.devices, s.counters, s.slots, options->file, netns_number()))
+	if (r == 0 && manifest_write(&s.manifest, policy, s.devices, s.counters, s.slots, options->file, netns_number(),
+				     &s.cgroup))
 		r = diag_oom(diag);
 	if (r == 0)
 		r = stage(&s);
@@ -663,8 +713,10 @@ int root_apply(struct weir_root *root, const struct policy *policy, const struct
 	swapped = now_ms();
 	swap(&s);
 	ret->generation = root->instance->memory.control->generation;
+	ret->closed = guards_close_sockets(root);
 	seed_flows(&s, true);
 	r = forget(&s);
+	attach_guards_late(&s);
 	ret->swap_ms = now_ms() - swapped;
 	stage_clear(&s);
 	return r;

@@ -9,6 +9,8 @@
  *   tci-tcx-IFINDEX    a TCX link, ingress (tce: egress)
  *   tci-cls-IFINDEX    a filter on clsact (the program is pinned, before it is attached)
  *   tci-clsq-IFINDEX   the same, and the qdisc is ours too
+ *   gde-..., gdr-...   the same at egress, of the guards: by Ethernet header, and without one
+ *   gc4-cgroup-ID      a link of the guards at a cgroup: connect, IPv4 (gc6: IPv6; gs4, gs6: sendmsg)
  */
 #include <dirent.h>
 #include <errno.h>
@@ -21,27 +23,19 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "attach.h"
 #include "dispatcher.h"
 #include "link.h"
 #include "privilege.h"
-#include "root.h"
 
-/* Not in the headers of libbpf 1.1; the numbers are the kernel's (6.6). */
-#define ATTACH_TCX_INGRESS 46
-#define ATTACH_TCX_EGRESS  47
+const char *const attach_names[ENTRY_MAX] = { "xdp", "tci", "tce", "gde", "gdr", "gc4", "gc6", "gs4", "gs6" };
 
-#define CLS_HANDLE   0x77656972 /* "weir" */
-#define CLS_PRIORITY 0x7765
-
-static const char *const hook_names[HOOK_MAX] = { "xdp", "tci", "tce" };
-
-static void pin_path(char path[600], const struct weir_root *root, const char *name)
+void pin_path(char path[600], const struct weir_root *root, const char *name)
 {
 	snprintf(path, 600, "%s/links/%s", root->path, name);
 }
 
-/* A program's file as a note of where it is attached; replaces one of the same name in one step. */
-static int pin_note(const struct weir_root *root, const char *name, int program)
+int pin_note(const struct weir_root *root, const char *name, int program)
 {
 	char path[600], fresh[600];
 	int r;
@@ -53,18 +47,39 @@ static int pin_note(const struct weir_root *root, const char *name, int program)
 	return r ? r : rename(fresh, path) ? -errno : 0;
 }
 
+int pin_link(const struct weir_root *root, const char *name, int link)
+{
+	char path[600];
+	int r;
+
+	pin_path(path, root, name);
+	unlink(path);
+	r = bpf_obj_pin(link, path);
+	close(link);
+	return r;
+}
+
+bool entry_is_call(enum entry entry)
+{
+	return entry >= ENTRY_GUARD_CONNECT4;
+}
+
 static bool pin_parse(struct pin *pin, const char *name)
 {
-	char hook[8], kind[8];
-	unsigned int ifindex;
+	char entry[8], kind[8];
+	unsigned long long number;
 
-	if (sscanf(name, "%7[a-z]-%7[a-z]-%u", hook, kind, &ifindex) != 3)
+	if (sscanf(name, "%7[a-z0-9]-%7[a-z]-%llu", entry, kind, &number) != 3)
 		return false;
-	for (int h = 0; h < HOOK_MAX; h++) {
-		if (strcmp(hook, hook_names[h]))
+	for (enum entry i = 0; i < ENTRY_MAX; i++) {
+		if (strcmp(entry, attach_names[i]))
 			continue;
-		*pin = (struct pin){ .hook = h, .ifindex = ifindex };
-		snprintf(pin->name, sizeof(pin->name), "%s-%s-%u", hook, kind, ifindex);
+		*pin = (struct pin){ .entry = i };
+		if (entry_is_call(i))
+			pin->cgroup = number;
+		else
+			pin->ifindex = number;
+		snprintf(pin->name, sizeof(pin->name), "%s-%s-%llu", entry, kind, number);
 		snprintf(pin->kind, sizeof(pin->kind), "%s", kind);
 		return true;
 	}
@@ -102,98 +117,14 @@ int pins_list(struct pin **ret, size_t *ret_n, const char *root)
 	return 0;
 }
 
-static bool is(const struct pin *pin, const char *kind)
+bool pin_is(const struct pin *pin, const char *kind)
 {
 	return !strcmp(pin->kind, kind);
 }
 
 static bool is_dispatcher(const struct pin *pin)
 {
-	return is(pin, "disp") || is(pin, "dispg");
-}
-
-static bool is_clsact(const struct pin *pin)
-{
-	return is(pin, "cls") || is(pin, "clsq");
-}
-
-/* ---- clsact ---- */
-
-/* libbpf refuses a hook whose padding is not zero, so it is filled in place, never copied. */
-static void cls_hook(struct bpf_tc_hook *h, uint32_t ifindex, enum hook hook)
-{
-	memset(h, 0, sizeof(*h));
-	h->sz = sizeof(*h);
-	h->ifindex = ifindex;
-	h->attach_point = hook == HOOK_TC_EGRESS ? BPF_TC_EGRESS : BPF_TC_INGRESS;
-}
-
-static int cls_set(uint32_t ifindex, enum hook hook, int program, bool replace)
-{
-	struct bpf_tc_hook h;
-	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = program, .handle = CLS_HANDLE, .priority = CLS_PRIORITY,
-			    .flags = replace ? BPF_TC_F_REPLACE : 0);
-
-	cls_hook(&h, ifindex, hook);
-	return bpf_tc_attach(&h, &opts);
-}
-
-static int cls_add(const struct weir_root *root, enum hook hook, uint32_t ifindex, const char *device,
-		   struct diag *diag)
-{
-	struct bpf_tc_hook h;
-	char path[600], name[64];
-	int r, program = root->instance->program[hook];
-
-	cls_hook(&h, ifindex, hook);
-	h.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
-	load_log_reset();
-	r = bpf_tc_hook_create(&h);
-	if (r && r != -EEXIST)
-		return diag_errno(diag, -r, "cannot add a clsact qdisc to '%s' (%s)", device, load_log_tail());
-	snprintf(name, sizeof(name), "%s-%s-%u", hook_names[hook], r == 0 ? "clsq" : "cls", ifindex);
-	pin_path(path, root, name);
-	r = pin_note(root, name, program);
-	if (r == 0)
-		r = cls_set(ifindex, hook, program, true);
-	if (r) {
-		unlink(path);
-		return diag_errno(diag, -r, "cannot attach to '%s' at clsact (%s)", device, load_log_tail());
-	}
-	return 0;
-}
-
-static int cls_remove(const struct pin *pin)
-{
-	struct bpf_tc_hook h;
-	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLS_HANDLE, .priority = CLS_PRIORITY);
-
-	cls_hook(&h, pin->ifindex, pin->hook);
-	load_log_reset();
-	bpf_tc_detach(&h, &opts);
-	if (is(pin, "clsq") && link_clsact_is_empty(pin->ifindex)) {
-		h.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
-		bpf_tc_hook_destroy(&h);
-	}
-	return 0;
-}
-
-/* ---- TC ---- */
-
-static int tc_add(const struct weir_root *root, enum hook hook, uint32_t ifindex, const char *device, struct diag *diag)
-{
-	enum bpf_attach_type type = hook == HOOK_TC_EGRESS ? ATTACH_TCX_EGRESS : ATTACH_TCX_INGRESS;
-	int link = bpf_link_create(root->instance->program[hook], ifindex, type, NULL), r;
-	char path[600], name[64];
-
-	if (link < 0)
-		return cls_add(root, hook, ifindex, device, diag);
-	snprintf(name, sizeof(name), "%s-tcx-%u", hook_names[hook], ifindex);
-	pin_path(path, root, name);
-	unlink(path);
-	r = bpf_obj_pin(link, path);
-	close(link);
-	return r ? diag_errno(diag, -r, "cannot pin the link of '%s'", device) : 0;
+	return pin_is(pin, "disp") || pin_is(pin, "dispg");
 }
 
 /* ---- XDP ---- */
@@ -241,19 +172,19 @@ static int xdp_add_alone(const struct weir_root *root, uint32_t ifindex, const c
 			 struct diag *diag)
 {
 	DECLARE_LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE);
-	char path[600], name[64], words[256];
+	char name[64], words[256];
 	int link, r;
 
-	link = bpf_link_create(root->instance->program[HOOK_XDP], ifindex, BPF_XDP, &opts);
+	link = bpf_link_create(root->instance->program[ENTRY_XDP], ifindex, BPF_XDP, &opts);
 	if (link < 0 && (errno == EBUSY || errno == EEXIST) && force) {
 		xdp_detach_any(ifindex);
-		link = bpf_link_create(root->instance->program[HOOK_XDP], ifindex, BPF_XDP, &opts);
+		link = bpf_link_create(root->instance->program[ENTRY_XDP], ifindex, BPF_XDP, &opts);
 	}
 	if (link < 0 && (errno == EBUSY || errno == EEXIST))
 		return xdp_busy(ifindex, device, force, diag);
 	if (link < 0) {
 		r = -errno;
-		driver_words(root->instance->program[HOOK_XDP], ifindex, opts.flags, words);
+		driver_words(root->instance->program[ENTRY_XDP], ifindex, opts.flags, words);
 		diag_errno(diag, -r, "cannot attach to '%s' in %s mode%s%s", device, generic ? "generic" : "native",
 			   *words ? ": " : "", words);
 		if (!generic)
@@ -264,10 +195,7 @@ static int xdp_add_alone(const struct weir_root *root, uint32_t ifindex, const c
 		return r;
 	}
 	snprintf(name, sizeof(name), "xdp-%s-%u", generic ? "gen" : "link", ifindex);
-	pin_path(path, root, name);
-	unlink(path);
-	r = bpf_obj_pin(link, path);
-	close(link);
+	r = pin_link(root, name, link);
 	return r ? diag_errno(diag, -r, "cannot pin the link of '%s'", device) : 0;
 }
 
@@ -288,7 +216,7 @@ static int xdp_add(const struct weir_root *root, uint32_t ifindex, const char *d
 		return xdp_add_alone(root, ifindex, device, generic, force, diag);
 	load_log_reset();
 	snprintf(name, sizeof(name), "xdp-%s-%u", generic ? "dispg" : "disp", ifindex);
-	r = pin_note(root, name, root->instance->program[HOOK_XDP]);
+	r = pin_note(root, name, root->instance->program[ENTRY_XDP]);
 	if (r == 0)
 		r = dispatcher_add(root->instance, ifindex, generic, diag);
 	if ((r == -EBUSY || r == -EEXIST) && force) {
@@ -313,7 +241,7 @@ int attach_add(const struct weir_root *root, enum hook hook, uint32_t ifindex, c
 {
 	if (hook == HOOK_XDP)
 		return xdp_add(root, ifindex, device, generic, force, diag);
-	return tc_add(root, hook, ifindex, device, diag);
+	return tc_add(root, (enum entry)hook, ifindex, device, diag);
 }
 
 int attach_remove(const struct weir_root *root, const struct pin *pin, struct diag *diag)
@@ -322,8 +250,8 @@ int attach_remove(const struct weir_root *root, const struct pin *pin, struct di
 	int r = 0, fd;
 
 	pin_path(path, root, pin->name);
-	if (is_clsact(pin)) {
-		r = cls_remove(pin);
+	if (pin_is_clsact(pin)) {
+		r = cls_remove(root, pin);
 	} else if (is_dispatcher(pin)) {
 		load_log_reset();
 		if (root->instance)
@@ -336,7 +264,7 @@ int attach_remove(const struct weir_root *root, const struct pin *pin, struct di
 		}
 	}
 	if (r) {
-		diag_errno(diag, -r, "cannot detach from interface %u (%s)", pin->ifindex, load_log_tail());
+		diag_errno(diag, -r, "cannot undo '%s' (%s)", path, load_log_tail());
 		if (r == -EPERM && is_dispatcher(pin))
 			diag_hint(diag, "to work on libxdp's dispatcher takes CAP_SYS_ADMIN");
 		return r;
@@ -355,30 +283,26 @@ int attach_move(const struct weir_root *root, const struct pin *pin, const struc
 	int r, fd;
 
 	pin_path(path, root, pin->name);
-	if (is_clsact(pin)) {
-		r = cls_set(pin->ifindex, pin->hook, to->program[pin->hook], true);
-		if (r == 0)
-			r = pin_note(root, pin->name, to->program[pin->hook]);
+	if (pin_is_clsact(pin)) {
+		r = cls_move(root, pin, to);
 	} else if (is_dispatcher(pin)) {
 		/* Both are in the chain for a moment: the same rules twice, packets counted twice, none judged wrong. */
 		load_log_reset();
-		r = dispatcher_add(to, pin->ifindex, is(pin, "dispg"), diag);
+		r = dispatcher_add(to, pin->ifindex, pin_is(pin, "dispg"), diag);
 		if (r == 0 && root->instance)
 			r = dispatcher_remove(pin->ifindex, root->instance);
 		if (r == 0)
-			r = pin_note(root, pin->name, to->program[pin->hook]);
+			r = pin_note(root, pin->name, to->program[pin->entry]);
 	} else {
 		fd = bpf_obj_get(path);
 		if (fd < 0)
 			return errno == ENOENT ? 0 : diag_errno(diag, errno, "cannot open '%s'", path);
-		r = bpf_link_update(fd, to->program[pin->hook], NULL);
-		if (r == -ENOLINK || r == -ENODEV) /* the interface is gone, and the link with it */
+		r = bpf_link_update(fd, to->program[pin->entry], NULL);
+		if (r == -ENOLINK || r == -ENODEV) /* the interface or cgroup is gone, and the link with it */
 			r = 0;
 		close(fd);
 	}
-	return r ? diag_errno(diag, -r, "cannot replace the program on interface %u (%s)", pin->ifindex,
-			      load_log_tail())
-		 : 0;
+	return r ? diag_errno(diag, -r, "cannot replace the program of '%s' (%s)", path, load_log_tail()) : 0;
 }
 
 /* Is the program still where its file says? */
@@ -394,20 +318,54 @@ bool attach_alive(const struct weir_root *root, const struct pin *pin)
 	fd = bpf_obj_get(path);
 	if (fd < 0)
 		return false;
-	if (is_clsact(pin)) {
-		struct bpf_tc_hook h;
-		DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLS_HANDLE, .priority = CLS_PRIORITY);
-
-		cls_hook(&h, pin->ifindex, pin->hook);
-		alive = bpf_tc_query(&h, &opts) == 0;
-	} else if (is_dispatcher(pin)) {
+	if (pin_is_clsact(pin))
+		alive = cls_alive(pin);
+	else if (is_dispatcher(pin))
 		alive = dispatcher_holds(pin->ifindex, root->instance);
-	} else if (bpf_obj_get_info_by_fd(fd, &info, &length) == 0) {
-		alive = info.xdp.ifindex ==
-			pin->ifindex; /* of a TCX link, too, this is the first word behind the type */
-	}
+	else if (bpf_obj_get_info_by_fd(fd, &info, &length) == 0)
+		alive = entry_is_call(pin->entry) ? info.cgroup.cgroup_id == pin->cgroup
+						  /* of a TCX link, too, this is the first word behind the type */
+						  : info.xdp.ifindex == pin->ifindex;
 	close(fd);
 	return alive;
+}
+
+static const char *how_attached(const struct pin *pin)
+{
+	static const struct {
+		const char *kind, *how;
+	} words[] = { { "link", "xdp native" },      { "gen", "xdp generic" }, { "disp", "xdp dispatcher" },
+		      { "dispg", "xdp dispatcher" }, { "tcx", "tcx" },         { "cls", "clsact" },
+		      { "clsq", "clsact" } };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (pin_is(pin, words[i].kind))
+			return words[i].how;
+	return "unknown";
+}
+
+static struct attachment attachment_of(struct weir_root *root, const struct pin *pin)
+{
+	static const char *const calls[ENTRY_MAX] = {
+		[ENTRY_GUARD_CONNECT4] = "cgroup connect4",
+		[ENTRY_GUARD_CONNECT6] = "cgroup connect6",
+		[ENTRY_GUARD_SENDMSG4] = "cgroup sendmsg4",
+		[ENTRY_GUARD_SENDMSG6] = "cgroup sendmsg6",
+	};
+	struct attachment a = { .guard = pin->entry >= (enum entry)HOOK_MAX, .ifindex = pin->ifindex };
+
+	if (entry_is_call(pin->entry)) {
+		a.hook = HOOK_MAX;
+		a.how = calls[pin->entry];
+		a.cgroup =
+			root->contents && root->contents->cgroup.id == pin->cgroup ? root->contents->cgroup.path : "?";
+		a.gone = !attach_alive(root, pin);
+		return a;
+	}
+	a.hook = a.guard ? HOOK_TC_EGRESS : (enum hook)pin->entry;
+	a.how = how_attached(pin);
+	a.gone = !attach_alive(root, pin) || link_name(pin->ifindex, a.device);
+	return a;
 }
 
 int root_attachments(struct weir_root *root, struct attachment **ret, size_t *ret_n, struct diag *diag)
@@ -420,16 +378,8 @@ int root_attachments(struct weir_root *root, struct attachment **ret, size_t *re
 	if (r)
 		return diag_errno(diag, -r, "cannot list '%s/links'", root->path);
 	list = calloc(n + 1, sizeof(*list));
-	for (size_t i = 0; list && i < n; i++) {
-		list[i].hook = pins[i].hook;
-		list[i].ifindex = pins[i].ifindex;
-		list[i].gone = !attach_alive(root, &pins[i]) || link_name(pins[i].ifindex, list[i].device);
-		list[i].how = is(&pins[i], "link")      ? "xdp native"
-			      : is(&pins[i], "gen")     ? "xdp generic"
-			      : is_dispatcher(&pins[i]) ? "xdp dispatcher"
-			      : is(&pins[i], "tcx")     ? "tcx"
-							: "clsact";
-	}
+	for (size_t i = 0; list && i < n; i++)
+		list[i] = attachment_of(root, &pins[i]);
 	free(pins);
 	if (!list)
 		return diag_oom(diag);

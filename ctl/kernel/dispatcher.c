@@ -98,6 +98,8 @@ int dispatcher_remove(uint32_t ifindex, const struct instance *instance)
 int dispatcher_add(const struct instance *instance, uint32_t ifindex, bool generic, struct diag *diag)
 {
 	struct shared_maps shared = { .events = instance->events,
+				      .guard_stamps = -1,
+				      .guard_rates = -1,
 				      .lines = instance->lines,
 				      .flows = instance->flows,
 				      .buckets = instance->buckets,
@@ -121,7 +123,7 @@ int dispatcher_add(const struct instance *instance, uint32_t ifindex, bool gener
 	if (r)
 		return r;
 	opts.obj = bpf->obj;
-	opts.prog_name = bpf_program__name(load_xdp(bpf, instance->memory.capacity.features));
+	opts.prog_name = bpf_program__name(load_entry(bpf, ENTRY_XDP, instance->memory.capacity.features));
 	program = xdp_program__create(&opts);
 	r = libxdp_get_error(program);
 	if (r == 0) {

@@ -152,7 +152,7 @@ static int prepare_slot(struct weir_root *root, const struct set *set, uint16_t 
 
 	root->contents->slots[set->number] = slot;
 	r = manifest_write(&manifest, root->running.policy, root->running.devices, root->running.counters,
-			   root->running.set_slot, root->running.file, root->contents->netns);
+			   root->running.set_slot, root->running.file, root->contents->netns, &root->contents->cgroup);
 	if (r)
 		return diag_oom(diag);
 	if (strlen(manifest) + 1 > memory->capacity.n_manifest) {

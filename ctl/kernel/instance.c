@@ -17,44 +17,56 @@
 #include "root.h"
 #include "weir.skel.h"
 
-static const char *const program_names[HOOK_MAX] = { "prog_xdp", "prog_tc_ingress", "prog_tc_egress" };
-
-static void instance_none(struct instance *instance)
-{
-	memset(instance, 0, sizeof(*instance));
-	instance->control = instance->tables = instance->manifest = instance->counters = instance->counter_base = -1;
-	instance->lines = instance->flows = instance->buckets = instance->datagrams = instance->events = -1;
-	for (int i = 0; i < SET_OUTER_MAX; i++)
-		instance->set[i] = -1;
-	for (int i = 0; i < HOOK_MAX; i++)
-		instance->program[i] = -1;
-}
-
 /* The descriptors of an instance under the names they are pinned by. */
-#define FILES (10 + SET_OUTER_MAX + HOOK_MAX)
+#define FILES (13 + SET_OUTER_MAX + ENTRY_MAX)
 struct file {
-	const char *name;
+	const char *name; /* of a map also in the object */
 	int *fd;
+	uint32_t feature; /* FEATURE_* without which it is not there */
+	enum entry entry; /* ENTRY_MAX: a map */
 };
+
+static struct file file_of_map(const char *name, int *fd, uint32_t feature)
+{
+	return (struct file){ name, fd, feature, ENTRY_MAX };
+}
 
 static void instance_files(struct instance *instance, struct file files[FILES])
 {
 	size_t n = 0;
 
-	files[n++] = (struct file){ "control", &instance->control };
-	files[n++] = (struct file){ "tables", &instance->tables };
-	files[n++] = (struct file){ "manifest", &instance->manifest };
-	files[n++] = (struct file){ "counters", &instance->counters };
-	files[n++] = (struct file){ "counter_base", &instance->counter_base };
-	files[n++] = (struct file){ "lines", &instance->lines };
-	files[n++] = (struct file){ "flows", &instance->flows };
-	files[n++] = (struct file){ "buckets", &instance->buckets };
-	files[n++] = (struct file){ "datagrams", &instance->datagrams };
-	files[n++] = (struct file){ "events", &instance->events };
+	files[n++] = file_of_map("control", &instance->control, 0); /* first: it says what else there is */
+	files[n++] = file_of_map("tables", &instance->tables, 0);
+	files[n++] = file_of_map("manifest", &instance->manifest, 0);
+	files[n++] = file_of_map("counters", &instance->counters, 0);
+	files[n++] = file_of_map("counter_base", &instance->counter_base, 0);
+	files[n++] = file_of_map("lines", &instance->lines, 0);
+	files[n++] = file_of_map("flows", &instance->flows, 0);
+	files[n++] = file_of_map("buckets", &instance->buckets, 0);
+	files[n++] = file_of_map("datagrams", &instance->datagrams, 0);
+	files[n++] = file_of_map("events", &instance->events, 0);
+	files[n++] = file_of_map("guards", &instance->guards, FEATURE_GUARDS);
+	files[n++] = file_of_map("guard_stamps", &instance->guard_stamps, FEATURE_GUARDS);
+	files[n++] = file_of_map("guard_rates", &instance->guard_rates, FEATURE_GUARDS);
 	for (int i = 0; i < SET_OUTER_MAX; i++)
-		files[n++] = (struct file){ set_map_names[i], &instance->set[i] };
-	for (int i = 0; i < HOOK_MAX; i++)
-		files[n++] = (struct file){ program_names[i], &instance->program[i] };
+		files[n++] = file_of_map(set_map_names[i], &instance->set[i], 0);
+	for (enum entry i = 0; i < ENTRY_MAX; i++)
+		files[n++] = (struct file){ entry_info[i].file, &instance->program[i], entry_info[i].feature, i };
+}
+
+static bool has_file(const struct file *file, uint32_t features)
+{
+	return !file->feature || file->feature & features;
+}
+
+static void instance_none(struct instance *instance)
+{
+	struct file files[FILES];
+
+	memset(instance, 0, sizeof(*instance));
+	instance_files(instance, files);
+	for (size_t i = 0; i < FILES; i++)
+		*files[i].fd = -1;
 }
 
 void instance_close(struct instance *instance)
@@ -93,7 +105,7 @@ int instance_remove(const char *root, const char *name)
 	return directory_remove(path);
 }
 
-static int pin_all(struct instance *instance, const char *directory, struct diag *diag)
+static int pin_all(struct instance *instance, const char *directory, uint32_t features, struct diag *diag)
 {
 	struct file files[FILES];
 	char path[600];
@@ -104,6 +116,8 @@ static int pin_all(struct instance *instance, const char *directory, struct diag
 	for (size_t i = 0; i < FILES; i++) {
 		int r;
 
+		if (!has_file(&files[i], features))
+			continue;
 		snprintf(path, sizeof(path), "%s/%s", directory, files[i].name);
 		r = bpf_obj_pin(*files[i].fd, path);
 		if (r)
@@ -117,6 +131,30 @@ static int duplicate(int fd)
 	return fcntl(fd, F_DUPFD_CLOEXEC, 3);
 }
 
+/* What was loaded outlives the object that it was loaded from. */
+static void take_all(struct instance *instance, const struct weir_bpf *bpf, uint32_t features)
+{
+	struct file files[FILES];
+
+	instance_files(instance, files);
+	for (size_t i = 0; i < FILES; i++) {
+		const struct file *file = &files[i];
+
+		if (has_file(file, features))
+			*file->fd = duplicate(file->entry == ENTRY_MAX
+						      ? bpf_object__find_map_fd_by_name(bpf->obj, file->name)
+						      : bpf_program__fd(load_entry(bpf, file->entry, features)));
+	}
+}
+
+static int map_memory(struct instance *instance, const struct capacity *capacity, struct diag *diag)
+{
+	struct memory_files files = { instance->control, instance->tables, instance->manifest, instance->lines,
+				      instance->guards };
+
+	return memory_map(&instance->memory, &files, capacity, diag);
+}
+
 /* What outlives an instance goes on in the next one: as it is where it has the same size. */
 static void share(struct shared_maps *shared, struct capacity *capacity, const struct instance *with)
 {
@@ -124,6 +162,8 @@ static void share(struct shared_maps *shared, struct capacity *capacity, const s
 
 	memcpy(shared->set, with->set, sizeof(shared->set));
 	shared->events = with->events;
+	shared->guard_stamps = with->guard_stamps;
+	shared->guard_rates = with->guard_rates;
 	capacity->seed = have->seed;
 	if (have->n_flows == capacity->n_flows)
 		shared->flows = with->flows;
@@ -131,6 +171,13 @@ static void share(struct shared_maps *shared, struct capacity *capacity, const s
 		shared->buckets = with->buckets;
 	if (have->n_datagrams == capacity->n_datagrams)
 		shared->datagrams = with->datagrams;
+}
+
+int seed_draw(uint64_t *ret, struct diag *diag)
+{
+	if (getrandom(ret, sizeof(*ret), 0) != sizeof(*ret))
+		return diag_errno(diag, errno, "cannot draw a random number");
+	return 0;
 }
 
 /*
@@ -149,8 +196,9 @@ int instance_create(struct instance **ret, const char *root, unsigned int number
 
 	if (shares)
 		share(&shared, capacity, shares);
-	if (!capacity->seed && getrandom(&capacity->seed, sizeof(capacity->seed), 0) != sizeof(capacity->seed))
-		return diag_errno(diag, errno, "cannot draw a random number");
+	r = capacity->seed ? 0 : seed_draw(&capacity->seed, diag);
+	if (r)
+		return r;
 	r = load_open(&bpf, capacity, 0, &shared, diag);
 	if (r)
 		return r;
@@ -161,28 +209,9 @@ int instance_create(struct instance **ret, const char *root, unsigned int number
 	}
 	instance_none(instance);
 	instance->number = number;
-	instance->control = duplicate(bpf_map__fd(bpf->maps.control));
-	instance->tables = duplicate(bpf_map__fd(bpf->maps.tables));
-	instance->manifest = duplicate(bpf_map__fd(bpf->maps.manifest));
-	instance->counters = duplicate(bpf_map__fd(bpf->maps.counters));
-	instance->counter_base = duplicate(bpf_map__fd(bpf->maps.counter_base));
-	instance->lines = duplicate(bpf_map__fd(bpf->maps.lines));
-	instance->flows = duplicate(bpf_map__fd(bpf->maps.flows));
-	instance->buckets = duplicate(bpf_map__fd(bpf->maps.buckets));
-	instance->datagrams = duplicate(bpf_map__fd(bpf->maps.datagrams));
-	instance->events = duplicate(bpf_map__fd(bpf->maps.events));
-	instance->set[SET_WORD] = duplicate(bpf_map__fd(bpf->maps.set_word));
-	instance->set[SET_WORD_LPM] = duplicate(bpf_map__fd(bpf->maps.set_word_lpm));
-	instance->set[SET_QUAD] = duplicate(bpf_map__fd(bpf->maps.set_quad));
-	instance->set[SET_QUAD_LPM] = duplicate(bpf_map__fd(bpf->maps.set_quad_lpm));
-	instance->set[SET_TUPLE] = duplicate(bpf_map__fd(bpf->maps.set_tuple));
-	instance->set[SET_RING] = duplicate(bpf_map__fd(bpf->maps.set_ring));
-	instance->program[HOOK_XDP] = duplicate(bpf_program__fd(load_xdp(bpf, capacity->features)));
-	instance->program[HOOK_TC_INGRESS] = duplicate(bpf_program__fd(bpf->progs.weir_tc_ingress));
-	instance->program[HOOK_TC_EGRESS] = duplicate(bpf_program__fd(bpf->progs.weir_tc_egress));
+	take_all(instance, bpf, capacity->features);
 	load_close(bpf);
-	r = memory_map(&instance->memory, instance->control, instance->tables, instance->manifest, instance->lines,
-		       capacity, diag);
+	r = map_memory(instance, capacity, diag);
 	if (r == 0) {
 		*instance->memory.control = (struct control){
 			.magic = WEIR_ABI_MAGIC,
@@ -201,7 +230,7 @@ int instance_create(struct instance **ret, const char *root, unsigned int number
 		};
 		snprintf(directory, sizeof(directory), "%s/%u-new", root, number);
 		directory_remove(directory);
-		r = pin_all(instance, directory, diag);
+		r = pin_all(instance, directory, capacity->features, diag);
 	}
 	if (r) {
 		instance_close(instance);
@@ -211,27 +240,30 @@ int instance_create(struct instance **ret, const char *root, unsigned int number
 	return 0;
 }
 
+static int open_file(const struct file *file, const char *directory, struct diag *diag)
+{
+	char path[600];
+
+	snprintf(path, sizeof(path), "%s/%s", directory, file->name);
+	*file->fd = bpf_obj_get(path);
+	return *file->fd < 0 ? diag_errno(diag, errno, "cannot open '%s'", path) : 0;
+}
+
 int instance_open(struct instance **ret, const char *directory, unsigned int number, struct diag *diag)
 {
 	struct instance *instance = malloc(sizeof(*instance));
 	struct control control = { 0 };
 	struct capacity capacity;
 	struct file files[FILES];
-	char path[600];
 	uint32_t zero = 0;
-	int r = 0;
+	int r;
 
 	if (!instance)
 		return diag_oom(diag);
 	instance_none(instance);
 	instance->number = number;
 	instance_files(instance, files);
-	for (size_t i = 0; i < FILES && r == 0; i++) {
-		snprintf(path, sizeof(path), "%s/%s", directory, files[i].name);
-		*files[i].fd = bpf_obj_get(path);
-		if (*files[i].fd < 0)
-			r = diag_errno(diag, errno, "cannot open '%s'", path);
-	}
+	r = open_file(&files[0], directory, diag);
 	if (r == 0 && bpf_map_lookup_elem(instance->control, &zero, &control))
 		r = diag_errno(diag, errno, "cannot read '%s/control'", directory);
 	if (r == 0 && (control.magic != WEIR_ABI_MAGIC || control.abi_version != WEIR_ABI_VERSION)) {
@@ -242,9 +274,11 @@ int instance_open(struct instance **ret, const char *directory, unsigned int num
 	capacity = (struct capacity){ control.n_nodes,     control.n_refs,   control.n_counters, control.n_manifest,
 				      control.n_lines,     control.features, control.n_flows,    control.n_buckets,
 				      control.n_datagrams, control.seed };
+	for (size_t i = 1; i < FILES && r == 0; i++)
+		if (has_file(&files[i], control.features))
+			r = open_file(&files[i], directory, diag);
 	if (r == 0)
-		r = memory_map(&instance->memory, instance->control, instance->tables, instance->manifest,
-			       instance->lines, &capacity, diag);
+		r = map_memory(instance, &capacity, diag);
 	if (r) {
 		instance_close(instance);
 		return r;

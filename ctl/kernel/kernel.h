@@ -92,8 +92,9 @@ struct running {
 const struct running *root_running(const struct weir_root *root);
 
 struct apply_options {
-	bool force;       /* replace somebody else's XDP program */
-	const char *file; /* for the manifest */
+	bool force;         /* replace somebody else's XDP program */
+	const char *file;   /* for the manifest */
+	const char *cgroup; /* whose calls guards judge; NULL: where they are now, else the top of the hierarchy */
 };
 struct apply_result {
 	uint64_t generation;
@@ -101,10 +102,17 @@ struct apply_result {
 	size_t attached, detached;
 	double stage_ms, swap_ms;
 	size_t sets_loaded, sets_kept;
+	size_t closed; /* sockets that a guard no longer allows */
 };
 /* Stage, verify (test blocks), swap, forget. On failure the old generation runs on, whole. */
 int root_apply(struct weir_root *root, const struct policy *policy, const struct apply_options *options,
 	       struct apply_result *ret, struct diag *diag);
+/*
+ * The guards as they should be by now: names of users and groups and of devices looked up anew, programs on devices that came,
+ * none of those that left. *ret_changed: something was done. To be called now and then, and when a device comes or goes.
+ * Where a name cannot be looked up just now, all stays as it is, and an error says so.
+ */
+int root_refresh(struct weir_root *root, bool *ret_changed, struct diag *diag);
 /* Takes everything of ours away. -ENOENT where there is nothing. */
 int root_down(const char *path, struct diag *diag);
 
@@ -112,11 +120,13 @@ int root_counters(struct weir_root *root, uint32_t first, uint32_t n, struct cou
 
 /* ---- attachments ---- */
 struct attachment {
-	enum hook hook;
+	bool guard;     /* the guards', else a filter's */
+	enum hook hook; /* HOOK_MAX: a call in a cgroup, not a device */
 	uint32_t ifindex;
 	char device[64];
-	const char *how; /* "xdp native", "xdp generic", "xdp dispatcher", "tcx", "clsact" */
-	bool gone;       /* the device left */
+	const char *cgroup; /* its path, root's; of a device NULL */
+	const char *how;    /* "xdp native", "xdp generic", "xdp dispatcher", "tcx", "clsact", "cgroup connect4", ... */
+	bool gone;          /* the device or cgroup left */
 };
 int root_attachments(struct weir_root *root, struct attachment **ret, size_t *ret_n, struct diag *diag);
 
@@ -174,8 +184,10 @@ int kernel_verified(struct verified *ret, size_t *ret_n, struct diag *diag);
 
 /* ---- link.c: interfaces, through netlink ---- */
 struct link_info {
+	char name[64];
 	uint32_t ifindex;
 	bool ethernet;
+	bool loopback;
 	bool up;
 	unsigned int mtu;
 	char kind[32];
@@ -183,4 +195,6 @@ struct link_info {
 };
 /* -ENODEV where there is no such interface in this network namespace. */
 int link_get(const char *name, struct link_info *ret, struct diag *diag);
+/* All that this network namespace has, without their XDP programs. */
+int link_list(struct link_info **ret, size_t *ret_n, struct diag *diag);
 int link_name(uint32_t ifindex, char ret[64]);

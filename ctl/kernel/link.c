@@ -27,6 +27,18 @@ static struct nl_sock *route_socket(void)
 	return sock;
 }
 
+static void link_fill(struct link_info *ret, struct rtnl_link *link)
+{
+	memset(ret, 0, sizeof(*ret));
+	snprintf(ret->name, sizeof(ret->name), "%s", rtnl_link_get_name(link) ?: "");
+	ret->ifindex = rtnl_link_get_ifindex(link);
+	ret->loopback = rtnl_link_get_flags(link) & IFF_LOOPBACK;
+	ret->ethernet = ret->loopback || rtnl_link_get_arptype(link) == ARPHRD_ETHER;
+	ret->up = rtnl_link_get_flags(link) & IFF_UP;
+	ret->mtu = rtnl_link_get_mtu(link);
+	snprintf(ret->kind, sizeof(ret->kind), "%s", rtnl_link_get_type(link) ?: "");
+}
+
 int link_get(const char *name, struct link_info *ret, struct diag *diag)
 {
 	DECLARE_LIBBPF_OPTS(bpf_xdp_query_opts, query);
@@ -42,15 +54,35 @@ int link_get(const char *name, struct link_info *ret, struct diag *diag)
 		return r == -NLE_NODEV || r == -NLE_OBJ_NOTFOUND
 			       ? -ENODEV
 			       : diag_errno(diag, EIO, "cannot ask for '%s': %s", name, nl_geterror(r));
-	memset(ret, 0, sizeof(*ret));
-	ret->ifindex = rtnl_link_get_ifindex(link);
-	ret->ethernet = rtnl_link_get_arptype(link) == ARPHRD_ETHER || rtnl_link_get_arptype(link) == ARPHRD_LOOPBACK;
-	ret->up = rtnl_link_get_flags(link) & IFF_UP;
-	ret->mtu = rtnl_link_get_mtu(link);
-	snprintf(ret->kind, sizeof(ret->kind), "%s", rtnl_link_get_type(link) ?: "");
+	link_fill(ret, link);
 	rtnl_link_put(link);
 	if (bpf_xdp_query(ret->ifindex, 0, &query) == 0)
 		ret->xdp_prog_id = query.prog_id ?: query.drv_prog_id ?: query.skb_prog_id ?: query.hw_prog_id;
+	return 0;
+}
+
+int link_list(struct link_info **ret, size_t *ret_n, struct diag *diag)
+{
+	struct nl_sock *sock = route_socket();
+	struct nl_cache *cache = NULL;
+	struct link_info *list;
+	size_t n = 0;
+	int r;
+
+	if (!sock)
+		return diag_errno(diag, EIO, "cannot open a netlink socket");
+	r = rtnl_link_alloc_cache(sock, AF_UNSPEC, &cache);
+	nl_socket_free(sock);
+	if (r)
+		return diag_errno(diag, EIO, "cannot ask for the interfaces: %s", nl_geterror(r));
+	list = calloc(nl_cache_nitems(cache) + 1, sizeof(*list));
+	for (struct nl_object *o = nl_cache_get_first(cache); list && o; o = nl_cache_get_next(o))
+		link_fill(&list[n++], (struct rtnl_link *)o);
+	nl_cache_free(cache);
+	if (!list)
+		return diag_oom(diag);
+	*ret = list;
+	*ret_n = n;
 	return 0;
 }
 

@@ -18,6 +18,8 @@
 const struct shared_maps shared_none = {
 	.set = { -1, -1, -1, -1, -1, -1 },
 	.events = -1,
+	.guard_stamps = -1,
+	.guard_rates = -1,
 	.lines = -1,
 	.flows = -1,
 	.buckets = -1,
@@ -104,14 +106,49 @@ struct half_layout half_layout(const struct capacity *c)
 
 /* ---- the object ---- */
 
+const struct entry_info entry_info[ENTRY_MAX] = {
+	[ENTRY_XDP] = { "weir_xdp", "prog_xdp", 0 },
+	[ENTRY_TC_INGRESS] = { "weir_tc_ingress", "prog_tc_ingress", 0 },
+	[ENTRY_TC_EGRESS] = { "weir_tc_egress", "prog_tc_egress", 0 },
+	[ENTRY_GUARD_EGRESS] = { "weir_guard_egress", "prog_guard_egress", FEATURE_GUARDS },
+	[ENTRY_GUARD_EGRESS_IP] = { "weir_guard_egress_ip", "prog_guard_egress_ip", FEATURE_GUARDS },
+	[ENTRY_GUARD_CONNECT4] = { "weir_guard_connect4", "prog_guard_connect4", FEATURE_GUARDS },
+	[ENTRY_GUARD_CONNECT6] = { "weir_guard_connect6", "prog_guard_connect6", FEATURE_GUARDS },
+	[ENTRY_GUARD_SENDMSG4] = { "weir_guard_sendmsg4", "prog_guard_sendmsg4", FEATURE_GUARDS },
+	[ENTRY_GUARD_SENDMSG6] = { "weir_guard_sendmsg6", "prog_guard_sendmsg6", FEATURE_GUARDS },
+};
+
 void load_close(struct weir_bpf *bpf)
 {
 	weir_bpf__destroy(bpf);
 }
 
-struct bpf_program *load_xdp(const struct weir_bpf *bpf, uint32_t features)
+struct bpf_program *load_entry(const struct weir_bpf *bpf, enum entry entry, uint32_t features)
 {
-	return features & (FEATURE_ANSWERS | FEATURE_SYNPROXY) ? bpf->progs.weir_xdp_answers : bpf->progs.weir_xdp;
+	if (entry == ENTRY_XDP && features & (FEATURE_ANSWERS | FEATURE_SYNPROXY))
+		return bpf->progs.weir_xdp_answers;
+	return bpf_object__find_program_by_name(bpf->obj, entry_info[entry].name);
+}
+
+/* Which programs are loaded, and no map for those that are not. */
+static int choose_programs(struct weir_bpf *bpf, uint32_t features, unsigned int flags)
+{
+	bool guards = features & FEATURE_GUARDS && !(flags & (LOAD_TRACE | LOAD_XDP_ONLY));
+	struct bpf_program *program;
+
+	bpf_object__for_each_program(program, bpf->obj) bpf_program__set_autoload(program, false);
+	for (enum entry i = 0; i < ENTRY_MAX; i++) {
+		bool wanted = flags & LOAD_XDP_ONLY ? i == ENTRY_XDP : !entry_info[i].feature || guards;
+
+		program = load_entry(bpf, i, features);
+		if (wanted && !program)
+			return -ENOENT;
+		if (wanted)
+			bpf_program__set_autoload(program, true);
+	}
+	return bpf_map__set_autocreate(bpf->maps.guards, guards) ?:
+	       bpf_map__set_autocreate(bpf->maps.guard_stamps, guards) ?:
+	       bpf_map__set_autocreate(bpf->maps.guard_rates, guards);
 }
 
 uint64_t load_programs_hash(void)
@@ -166,7 +203,8 @@ int load_open(struct weir_bpf **ret, const struct capacity *c, unsigned int flag
 	bpf->rodata->cfg.bucket_mask = c->n_buckets - 1;
 	bpf->rodata->cfg.datagram_mask = c->n_datagrams - 1;
 	bpf->rodata->cfg.seed = c->seed;
-	r = bpf_map__set_value_size(bpf->maps.tables, layout.size) ?:
+	r = choose_programs(bpf, c->features, flags) ?:
+	    bpf_map__set_value_size(bpf->maps.tables, layout.size) ?:
 	    bpf_map__set_value_size(bpf->maps.manifest, c->n_manifest) ?:
 	    bpf_map__set_max_entries(bpf->maps.counters, c->n_counters) ?:
 	    bpf_map__set_max_entries(bpf->maps.counter_base, c->n_counters) ?:
@@ -181,6 +219,8 @@ int load_open(struct weir_bpf **ret, const struct capacity *c, unsigned int flag
 	    reuse(bpf->maps.set_tuple, shared->set[SET_TUPLE]) ?:
 	    reuse(bpf->maps.set_ring, shared->set[SET_RING]) ?:
 	    reuse(bpf->maps.events, shared->events) ?:
+	    reuse(bpf->maps.guard_stamps, shared->guard_stamps) ?:
+	    reuse(bpf->maps.guard_rates, shared->guard_rates) ?:
 	    reuse(bpf->maps.lines, shared->lines) ?:
 	    reuse(bpf->maps.flows, shared->flows) ?:
 	    reuse(bpf->maps.buckets, shared->buckets) ?:
@@ -190,11 +230,7 @@ int load_open(struct weir_bpf **ret, const struct capacity *c, unsigned int flag
 	    reuse(bpf->maps.manifest, shared->manifest) ?:
 	    reuse(bpf->maps.counters, shared->counters) ?:
 	    reuse(bpf->maps.counter_base, shared->counter_base);
-	bpf_program__set_autoload(bpf->progs.weir_xdp, false);
-	bpf_program__set_autoload(load_xdp(bpf, c->features), true);
 	if (r == 0 && flags & LOAD_XDP_ONLY) {
-		bpf_program__set_autoload(bpf->progs.weir_tc_ingress, false);
-		bpf_program__set_autoload(bpf->progs.weir_tc_egress, false);
 		*ret = bpf;
 		return 0;
 	}
@@ -246,19 +282,21 @@ void memory_unmap_one(void *at, size_t value_size, size_t entries)
 		munmap(at, map_bytes(value_size, entries));
 }
 
-int memory_map(struct memory *ret, int control_fd, int tables_fd, int manifest_fd, int lines_fd,
-	       const struct capacity *capacity, struct diag *diag)
+int memory_map(struct memory *ret, const struct memory_files *files, const struct capacity *capacity, struct diag *diag)
 {
 	struct memory m = { .capacity = *capacity };
 	int r;
 
-	r = memory_map_one((void **)&m.control, control_fd, sizeof(struct control), 1, "control", diag);
+	r = memory_map_one((void **)&m.control, files->control, sizeof(struct control), 1, "control", diag);
 	if (r == 0)
-		r = memory_map_one((void **)&m.tables, tables_fd, half_layout(capacity).size, 2, "tables", diag);
+		r = memory_map_one((void **)&m.tables, files->tables, half_layout(capacity).size, 2, "tables", diag);
 	if (r == 0)
-		r = memory_map_one((void **)&m.manifest, manifest_fd, capacity->n_manifest, 2, "manifest", diag);
+		r = memory_map_one((void **)&m.manifest, files->manifest, capacity->n_manifest, 2, "manifest", diag);
 	if (r == 0)
-		r = memory_map_one((void **)&m.lines, lines_fd, sizeof(struct line), capacity->n_lines, "lines", diag);
+		r = memory_map_one((void **)&m.lines, files->lines, sizeof(struct line), capacity->n_lines, "lines",
+				   diag);
+	if (r == 0 && files->guards >= 0)
+		r = memory_map_one((void **)&m.guards, files->guards, sizeof(struct guard_tables), 2, "guards", diag);
 	if (r) {
 		memory_unmap(&m);
 		return r;
@@ -284,12 +322,18 @@ void memory_unmap(struct memory *m)
 	memory_unmap_one(m->tables, half_layout(&m->capacity).size, 2);
 	memory_unmap_one(m->manifest, m->capacity.n_manifest, 2);
 	memory_unmap_one(m->lines, sizeof(struct line), m->capacity.n_lines);
+	memory_unmap_one(m->guards, sizeof(struct guard_tables), 2);
 	memset(m, 0, sizeof(*m));
 }
 
 struct tables_head *memory_head(const struct memory *m, uint64_t generation)
 {
 	return (struct tables_head *)(m->tables + (generation & 1) * half_layout(&m->capacity).size);
+}
+
+struct guard_tables *memory_guards(const struct memory *m, uint64_t generation)
+{
+	return m->guards ? &m->guards[generation & 1] : NULL;
 }
 
 /* The half must not be read by any packet. */
@@ -301,6 +345,8 @@ struct tables_head *memory_repeat_half(struct memory *m)
 
 	memcpy(memory_head(m, to), memory_head(m, from), half_layout(&m->capacity).size);
 	memcpy(m->manifest + to * n_manifest, text, strnlen((const char *)text, n_manifest - 1) + 1);
+	if (m->guards)
+		m->guards[to] = m->guards[from];
 	return memory_head(m, to);
 }
 
@@ -313,4 +359,8 @@ void memory_write_half(struct memory *m, unsigned int half, const struct image *
 	memcpy(at, image->head, sizeof(*image->head));
 	memcpy(at + layout.nodes_off, image->nodes, image->n_nodes * sizeof(*image->nodes));
 	memcpy(at + layout.refs_off, image->refs, image->n_refs * sizeof(*image->refs));
+	if (m->guards && image->guards)
+		m->guards[half] = *image->guards;
+	else if (m->guards)
+		memset(&m->guards[half], 0, sizeof(m->guards[half]));
 }

@@ -5,6 +5,28 @@
 #include "kernel.h"
 
 struct weir_bpf;
+struct bpf_program;
+
+/* The entry points of an instance's programs: those of the hooks, then the guards'. */
+enum entry {
+	ENTRY_XDP = HOOK_XDP,
+	ENTRY_TC_INGRESS = HOOK_TC_INGRESS,
+	ENTRY_TC_EGRESS = HOOK_TC_EGRESS,
+	ENTRY_GUARD_EGRESS, /* devices with an Ethernet header */
+	ENTRY_GUARD_EGRESS_IP,
+	ENTRY_GUARD_CONNECT4,
+	ENTRY_GUARD_CONNECT6,
+	ENTRY_GUARD_SENDMSG4,
+	ENTRY_GUARD_SENDMSG6,
+	ENTRY_MAX
+};
+
+struct entry_info {
+	const char *name; /* in the object */
+	const char *file; /* in an instance's directory */
+	uint32_t feature; /* FEATURE_* without which it is not there; 0: always there */
+};
+extern const struct entry_info entry_info[ENTRY_MAX];
 
 /* What one half of an instance holds, and where. Counts of nodes and refs are powers of two. */
 struct capacity {
@@ -41,6 +63,7 @@ enum load_flags {
 struct shared_maps {
 	int set[SET_OUTER_MAX];
 	int events;
+	int guard_stamps, guard_rates;
 	int lines;
 	int flows, buckets, datagrams;
 	/* only for LOAD_XDP_ONLY: */
@@ -52,22 +75,26 @@ extern const struct shared_maps shared_none;
 int load_open(struct weir_bpf **ret, const struct capacity *capacity, unsigned int flags,
 	      const struct shared_maps *shared, struct diag *diag);
 void load_close(struct weir_bpf *bpf);
-/* The XDP program of these FEATURE_*. */
-struct bpf_program;
-struct bpf_program *load_xdp(const struct weir_bpf *bpf, uint32_t features);
+/* The program with these FEATURE_*. */
+struct bpf_program *load_entry(const struct weir_bpf *bpf, enum entry entry, uint32_t features);
 /* Of the object inside this command. */
 uint64_t load_programs_hash(void);
 
-/* The shared memory of the four mmapable maps. */
+/* The shared memory of the mmapable maps. */
 struct memory {
 	struct control *control;
 	uint8_t *tables;
 	uint8_t *manifest;
 	struct line *lines;
+	struct guard_tables *guards; /* two; NULL: the programs have no guards */
 	struct capacity capacity;
 };
-int memory_map(struct memory *ret, int control_fd, int tables_fd, int manifest_fd, int lines_fd,
-	       const struct capacity *capacity, struct diag *diag);
+struct memory_files {
+	int control, tables, manifest, lines;
+	int guards; /* -1: none */
+};
+int memory_map(struct memory *ret, const struct memory_files *files, const struct capacity *capacity,
+	       struct diag *diag);
 void memory_unmap(struct memory *memory);
 /* One mmapable map, whose name is for the problem; NULL is unmapped already. */
 int memory_map_one(void **ret, int fd, size_t value_size, size_t entries, const char *name, struct diag *diag);
@@ -77,6 +104,7 @@ int memory_clear(int fd, size_t value_size, size_t entries);
 /* The other half becomes the same as the one that runs. Returns its head. */
 struct tables_head *memory_repeat_half(struct memory *memory);
 struct tables_head *memory_head(const struct memory *memory, uint64_t generation);
+struct guard_tables *memory_guards(const struct memory *memory, uint64_t generation);
 void memory_write_half(struct memory *memory, unsigned int half, const struct image *image);
 
 /* What libbpf and libxdp last said; they never print by themselves. */

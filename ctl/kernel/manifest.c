@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fnmatch.h>
+#include <grp.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,7 +60,8 @@ static json_t *filter_counters(const struct filter *filter, const struct counter
 }
 
 int manifest_write(char **ret, const struct policy *policy, const struct device_env *devices,
-		   const struct counter_plan *counters, const uint16_t *slots, const char *file, uint64_t netns)
+		   const struct counter_plan *counters, const uint16_t *slots, const char *file, uint64_t netns,
+		   const struct cgroup *cgroup)
 {
 	json_t *root = json_object(), *sources = json_array(), *devs = json_array(), *filters = json_array();
 	json_t *sets = json_array();
@@ -96,6 +98,10 @@ int manifest_write(char **ret, const struct policy *policy, const struct device_
 	json_object_set_new(root, "devices", devs);
 	json_object_set_new(root, "filters", filters);
 	json_object_set_new(root, "named", numbers(counters->named, policy->n_counters));
+	json_object_set_new(root, "guards", numbers(counters->guard, policy->n_guards));
+	if (cgroup->id)
+		json_object_set_new(root, "cgroup",
+				    json_pack("{s:s,s:o}", "path", cgroup->path, "id", hexadecimal(cgroup->id)));
 	json_object_set_new(root, "counters", json_integer(counters->n));
 	json_object_set_new(root, "sets", sets);
 	*ret = out_of_memory ? NULL : json_dumps(root, JSON_COMPACT);
@@ -117,9 +123,15 @@ void manifest_free(struct manifest *m)
 
 /* ---- reading: the sources are served from the manifest ---- */
 
+struct reading {
+	json_t *root;
+	struct manifest *manifest;
+};
+
 static int read_source(void *context, const char *path, char **ret_text, size_t *ret_length)
 {
-	json_t *sources = json_object_get(context, "sources"), *source;
+	const struct reading *reading = context;
+	json_t *sources = json_object_get(reading->root, "sources"), *source;
 	size_t i;
 
 	json_array_foreach(sources, i, source)
@@ -144,7 +156,8 @@ static int read_source(void *context, const char *path, char **ret_text, size_t 
 /* Includes by pattern: the sources that were found then. */
 static int glob_sources(void *context, const char *pattern, char ***ret_paths, size_t *ret_n)
 {
-	json_t *sources = json_object_get(context, "sources"), *source;
+	const struct reading *reading = context;
+	json_t *sources = json_object_get(reading->root, "sources"), *source;
 	char **paths = calloc(json_array_size(sources) + 1, sizeof(*paths));
 	size_t i;
 
@@ -162,22 +175,46 @@ static int glob_sources(void *context, const char *pattern, char ***ret_paths, s
 	return 0;
 }
 
-/* uids were resolved when the file was applied; the same names are asked for again. */
+/*
+ * Names are asked for again. One that is no longer there stands for a number that nobody can have: rules that are
+ * read back must not fail, nor let in who gets the number next.
+ */
+#define NOBODY_AT_ALL 0xffffffffu
+
+static bool is_gone(int error)
+{
+	return !error || error == ENOENT || error == ESRCH || error == EBADF || error == EPERM;
+}
+
 static int lookup_user(void *context, const char *name, uint32_t *ret_uid)
 {
-	struct passwd *user = getpwnam(name);
+	const struct reading *reading = context;
+	const struct passwd *user;
 
-	(void)context;
-	if (!user)
-		return -ENOENT;
-	*ret_uid = user->pw_uid;
+	errno = 0;
+	user = getpwnam(name);
+	*ret_uid = user ? user->pw_uid : NOBODY_AT_ALL;
+	reading->manifest->names_unknown |= !user && !is_gone(errno);
+	return 0;
+}
+
+static int lookup_group(void *context, const char *name, uint32_t *ret_gid)
+{
+	const struct reading *reading = context;
+	const struct group *group;
+
+	errno = 0;
+	group = getgrnam(name);
+	*ret_gid = group ? group->gr_gid : NOBODY_AT_ALL;
+	reading->manifest->names_unknown |= !group && !is_gone(errno);
 	return 0;
 }
 
 /* Types of sets whose elements stood in files. */
 static unsigned int set_type(void *context, const char *name, enum value_type types[CONCAT_MAX])
 {
-	json_t *sets = json_object_get(context, "sets"), *set, *type;
+	const struct reading *reading = context;
+	json_t *sets = json_object_get(reading->root, "sets"), *set, *type;
 	size_t i, n = 0;
 
 	json_array_foreach(sets, i, set)
@@ -191,9 +228,22 @@ static unsigned int set_type(void *context, const char *name, enum value_type ty
 	return 0;
 }
 
+/* What hexadecimal() wrote. */
+static uint64_t number_at(const json_t *object, const char *key)
+{
+	return strtoull(json_string_value(json_object_get(object, key)) ?: "0", NULL, 16);
+}
+
+static void cgroup_read(struct cgroup *ret, const json_t *cgroup)
+{
+	snprintf(ret->path, sizeof(ret->path), "%s", json_string_value(json_object_get(cgroup, "path")) ?: "");
+	ret->id = number_at(cgroup, "id");
+}
+
 static int plan_read(struct counter_plan *plan, const struct policy *policy, json_t *root)
 {
 	json_t *filters = json_object_get(root, "filters"), *named = json_object_get(root, "named"), *filter, *rule;
+	json_t *guards = json_object_get(root, "guards");
 	size_t f, i;
 
 	json_array_foreach(filters, f, filter)
@@ -210,6 +260,12 @@ static int plan_read(struct counter_plan *plan, const struct policy *policy, jso
 			plan->rule[f][number] = json_integer_value(json_array_get(rule, 1));
 			plan->own[f][number] = json_integer_value(json_array_get(rule, 2));
 		}
+	}
+	json_array_foreach(guards, i, rule)
+	{
+		if (i >= policy->n_guards)
+			return -EPROTO;
+		plan->guard[i] = json_integer_value(rule);
 	}
 	json_array_foreach(named, i, rule)
 	{
@@ -236,8 +292,7 @@ static int arrays_read(struct manifest *m, json_t *root)
 	{
 		m->slots[i] = json_integer_value(json_object_get(item, "slot"));
 		/* Not of what was read back: its element files were empty. */
-		m->policy->sets[i].digest =
-			strtoull(json_string_value(json_object_get(item, "digest")) ?: "0", NULL, 16);
+		m->policy->sets[i].digest = number_at(item, "digest");
 	}
 	return 0;
 }
@@ -264,16 +319,19 @@ int manifest_read(struct manifest **ret, const char *text, struct diag *diag)
 
 	diag_init(&inner);
 	if (m && root) {
-		struct lang_env env = { .context = root,
+		struct reading reading = { root, m };
+		struct lang_env env = { .context = &reading,
 					.read_file = read_source,
 					.glob = glob_sources,
 					.lookup_user = lookup_user,
+					.lookup_group = lookup_group,
 					.set_type = set_type };
 
 		sources = json_object_get(root, "sources");
 		m->file = strdup(json_string_value(json_object_get(root, "file")) ?: "?");
 		m->applied_at = json_integer_value(json_object_get(root, "applied_at"));
-		m->netns = strtoull(json_string_value(json_object_get(root, "netns")) ?: "0", NULL, 16);
+		m->netns = number_at(root, "netns");
+		cgroup_read(&m->cgroup, json_object_get(root, "cgroup"));
 		r = policy_parse_file(&m->policy,
 				      json_string_value(json_object_get(json_array_get(sources, 0), "name")) ?: "?",
 				      &env, &inner);

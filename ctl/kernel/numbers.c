@@ -131,6 +131,9 @@ static void mark_running(struct numbering *n, const struct running *running, con
 			mark(n, running->counters->filter[f] + i);
 	for (size_t c = 0; running && c < running->policy->n_counters; c++)
 		mark(n, running->counters->named[c]);
+	for (size_t g = 0; running && g < running->policy->n_guards; g++)
+		for (uint32_t i = 0; i < GUARD_COUNTERS; i++)
+			mark(n, running->counters->guard[g] + i);
 }
 
 static uint32_t number_of_filter(struct numbering *n, const struct running *running, const struct filter *filter)
@@ -147,6 +150,14 @@ static uint32_t number_of_name(struct numbering *n, const struct running *runnin
 		if (!strcmp(running->policy->counters[c], name))
 			return running->counters->named[c];
 	return give(n, 1);
+}
+
+static uint32_t number_of_guard(struct numbering *n, const struct running *running, uint64_t handle)
+{
+	for (size_t g = 0; running && g < running->policy->n_guards; g++)
+		if (running->policy->guards[g].handle == handle)
+			return running->counters->guard[g];
+	return give(n, GUARD_COUNTERS);
 }
 
 int counter_plan_keeping(struct counter_plan **ret, struct fresh *fresh, const struct policy *policy,
@@ -181,6 +192,8 @@ int counter_plan_keeping(struct counter_plan **ret, struct fresh *fresh, const s
 	}
 	for (size_t c = 0; c < policy->n_counters; c++)
 		plan->named[c] = number_of_name(&n, running, policy->counters[c]);
+	for (size_t g = 0; g < policy->n_guards; g++)
+		plan->guard[g] = number_of_guard(&n, running, policy->guards[g].handle);
 	plan->n = n.highest;
 	free(known);
 	free(n.used);

@@ -16,8 +16,8 @@
 
 #include <bpf/bpf.h>
 
+#include "guard.h"
 #include "inner.h"
-#include "root.h"
 
 /* ---- sets and attachments that the running generation does not name ---- */
 
@@ -25,10 +25,12 @@ static bool bound(const struct weir_root *root, const struct pin *pin)
 {
 	const struct running *running = &root->running;
 
+	if (pin->entry >= (enum entry)HOOK_MAX)
+		return guards_want(root, pin);
 	for (size_t f = 0; f < running->policy->n_filters; f++) {
 		const struct filter *filter = &running->policy->filters[f];
 
-		if ((int)filter->hook != (int)pin->hook)
+		if ((int)filter->hook != (int)pin->entry)
 			continue;
 		for (size_t i = 0; i < filter->n_devices; i++)
 			if (running->devices[filter->devices[i].device].ifindex == pin->ifindex)
@@ -160,6 +162,8 @@ static void copy_generation(const struct instance *from, struct instance *to)
 	memcpy(dst + b.refs_off, src + a.refs_off, from->memory.capacity.n_refs * sizeof(uint32_t));
 	memcpy(to->memory.manifest + half * to->memory.capacity.n_manifest,
 	       from->memory.manifest + half * from->memory.capacity.n_manifest, from->memory.capacity.n_manifest);
+	if (from->memory.guards && to->memory.guards)
+		to->memory.guards[half] = from->memory.guards[half];
 	/* The regions of the pool stay where they are: other sets' tables, and what was placed for new ones, fit. */
 	copy_pool(from, to);
 	to->memory.control->settled = from->memory.control->settled;

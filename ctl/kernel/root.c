@@ -166,10 +166,10 @@ int root_check_netns(const struct weir_root *root, struct diag *diag)
 	return -EXDEV;
 }
 
-static bool any_alive(struct weir_root *root, const struct pin *pins, size_t n)
+static bool any_device_alive(struct weir_root *root, const struct pin *pins, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (attach_alive(root, &pins[i]))
+		if (!entry_is_call(pins[i].entry) && attach_alive(root, &pins[i]))
 			return true;
 	return false;
 }
@@ -186,7 +186,7 @@ int root_down(const char *path, struct diag *diag)
 		return r;
 	r = pins_list(&pins, &n, root->path);
 	/* Where the interfaces are gone, the files may be removed from anywhere. */
-	if (r == 0 && any_alive(root, pins, n))
+	if (r == 0 && any_device_alive(root, pins, n))
 		r = root_check_netns(root, diag);
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = attach_remove(root, &pins[i], diag);

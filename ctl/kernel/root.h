@@ -2,6 +2,7 @@
 /* What the files of kernel/ share about an open weir. */
 #pragma once
 
+#include "cgroup.h"
 #include "load.h"
 
 /* One loaded copy of programs and maps, pinned in a directory of its own. */
@@ -9,8 +10,9 @@ struct instance {
 	unsigned int number;
 	struct memory memory;
 	int control, tables, manifest, counters, counter_base, lines, flows, buckets, datagrams, events;
+	int guards, guard_stamps, guard_rates; /* -1: without FEATURE_GUARDS */
 	int set[SET_OUTER_MAX];
-	int program[HOOK_MAX];
+	int program[ENTRY_MAX]; /* -1: without its feature */
 };
 
 struct weir_root {
@@ -32,6 +34,8 @@ int instance_open(struct instance **ret, const char *directory, unsigned int num
 void instance_close(struct instance *instance);
 int instance_remove(const char *root, const char *name);
 int directory_remove(const char *path);
+/* Of all instances that follow each other; nobody else may know it. */
+int seed_draw(uint64_t *ret, struct diag *diag);
 
 /* elements.c */
 void root_flip(struct weir_root *root); /* the other half runs */
@@ -74,9 +78,12 @@ struct manifest {
 	char *file;
 	int64_t applied_at;
 	uint64_t netns;
+	struct cgroup cgroup; /* whose calls the guards judge; id 0: there are none */
+	bool names_unknown;   /* a user or group could not be looked up, for another reason than that there is none */
 };
 int manifest_write(char **ret, const struct policy *policy, const struct device_env *devices,
-		   const struct counter_plan *counters, const uint16_t *slots, const char *file, uint64_t netns);
+		   const struct counter_plan *counters, const uint16_t *slots, const char *file, uint64_t netns,
+		   const struct cgroup *cgroup);
 int manifest_read(struct manifest **ret, const char *text, struct diag *diag);
 /* Only the set slots a manifest names, with the kernel maps there; 0 where it cannot be read. */
 struct slot;
@@ -87,11 +94,14 @@ uint64_t netns_number(void);
 /* attach.c */
 struct pin {
 	char name[64]; /* of the file under links/ */
-	enum hook hook;
-	char kind[8]; /* link, gen, disp, tcx, cls, clsq */
+	enum entry entry;
+	char kind[8]; /* link, gen, disp, tcx, cls, clsq, cgroup */
 	uint32_t ifindex;
+	uint64_t cgroup; /* id, of a call */
 };
 int pins_list(struct pin **ret, size_t *ret_n, const char *root);
+/* Does it stand at a cgroup, not at a device? */
+bool entry_is_call(enum entry entry);
 int attach_add(const struct weir_root *root, enum hook hook, uint32_t ifindex, const char *device, bool generic,
 	       bool force, struct diag *diag);
 int attach_remove(const struct weir_root *root, const struct pin *pin, struct diag *diag);

@@ -59,6 +59,7 @@ struct device_env *device_env_plain(const struct policy *policy)
 static int runner_make(struct runner *runner, const struct capacity *capacity, const struct shared_maps *shared,
 		       struct diag *diag)
 {
+	struct memory_files files;
 	struct weir_bpf *bpf;
 	int r;
 
@@ -79,11 +80,11 @@ static int runner_make(struct runner *runner, const struct capacity *capacity, c
 	runner->outer[SET_QUAD_LPM] = bpf_map__fd(bpf->maps.set_quad_lpm);
 	runner->outer[SET_TUPLE] = bpf_map__fd(bpf->maps.set_tuple);
 	runner->outer[SET_RING] = bpf_map__fd(bpf->maps.set_ring);
-	runner->program[HOOK_XDP] = bpf_program__fd(load_xdp(bpf, capacity->features));
-	runner->program[HOOK_TC_INGRESS] = bpf_program__fd(bpf->progs.weir_tc_ingress);
-	runner->program[HOOK_TC_EGRESS] = bpf_program__fd(bpf->progs.weir_tc_egress);
-	return memory_map(&runner->memory, bpf_map__fd(bpf->maps.control), bpf_map__fd(bpf->maps.tables),
-			  bpf_map__fd(bpf->maps.manifest), bpf_map__fd(bpf->maps.lines), capacity, diag);
+	for (enum hook i = 0; i < HOOK_MAX; i++)
+		runner->program[i] = bpf_program__fd(load_entry(bpf, (enum entry)i, capacity->features));
+	files = (struct memory_files){ bpf_map__fd(bpf->maps.control), bpf_map__fd(bpf->maps.tables),
+				       bpf_map__fd(bpf->maps.manifest), bpf_map__fd(bpf->maps.lines), -1 };
+	return memory_map(&runner->memory, &files, capacity, diag);
 }
 
 static int runner_new(struct runner **ret, const struct capacity *capacity, const struct shared_maps *shared,

@@ -336,6 +336,7 @@ void lang_check(struct lang *l)
 		for (size_t r = 0; r < filter->n_rules; r++)
 			check_rule(l, filter, &filter->rules[r]);
 	}
+	lang_check_guards(l);
 	for (size_t i = 0; i < policy->n_tests; i++)
 		check_test(l, &policy->tests[i], &l->test_entries[i]);
 	if (l->diag->n_errors > l->errors_before)

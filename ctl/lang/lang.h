@@ -93,13 +93,14 @@ struct lang {
 	struct diag *diag;
 	const struct lang_env *env;
 
-	struct symtab sets, filters, counters, prefixes, defines;
+	struct symtab sets, filters, guards, counters, prefixes, defines;
 	struct set_entry **set_entries;
 	size_t n_set_entries, set_entries_capacity;
 	struct define *define_list;
 	size_t n_defines, defines_capacity;
 	size_t gaps_capacity;
-	size_t filters_capacity, counters_capacity, prefixes_capacity, tests_capacity, sources_capacity;
+	size_t filters_capacity, guards_capacity, counters_capacity, prefixes_capacity, tests_capacity,
+		sources_capacity;
 	struct source *sources; /* policy.sources, writable */
 	struct filter_entry *filter_entries;
 	size_t n_filter_entries, filter_entries_capacity;
@@ -162,9 +163,10 @@ struct set_entry *lang_set(struct lang *l, const char *name, size_t length);
 /* A name for a set, filter, counter or define: letters, digits, _ and -. Reports what is wrong with it. */
 bool lang_name_ok(struct lang *l, const char *what, const char *name, size_t length, struct location loc);
 
-/* ---- check.c, contradict.c ---- */
+/* ---- check.c, check_guard.c, contradict.c ---- */
 void lang_check(struct lang *l);
 void lang_track(struct lang *l); /* after lang_check() found no error: which filters track */
+void lang_check_guards(struct lang *l);
 void contradict_rule(struct lang *l, const struct rule *rule);
 
 /* ---- imply.c ---- */

@@ -115,6 +115,33 @@ bool parser_expect_end(struct parser *p, const char *statement)
 	return parser_expected(p, what);
 }
 
+bool parser_state_once(struct parser *p, const char *what, struct location here, struct location *there)
+{
+	if (there->file) {
+		diag_error(p->l->diag, here, "%s is stated twice", what);
+		diag_other(p->l->diag, *there);
+		return false;
+	}
+	*there = here;
+	return true;
+}
+
+/* Blocks inside a filter mean that its } is missing. */
+bool parser_at_block_start(const struct parser *p)
+{
+	struct lexer ahead = p->lex;
+	struct token name, open;
+
+	if (!token_is(&p->tok, "filter") && !token_is(&p->tok, "set") && !token_is(&p->tok, "test") &&
+	    !token_is(&p->tok, "flows") && !token_is(&p->tok, "guard"))
+		return false;
+	lex_next(&ahead, &name);
+	if (token_is(&p->tok, "flows"))
+		return name.kind == T_OPEN;
+	lex_next(&ahead, &open);
+	return (name.kind == T_WORD || name.kind == T_STRING) && open.kind == T_OPEN;
+}
+
 struct location parser_span(const struct parser *p, struct location start)
 {
 	struct location end = p->last.loc;
@@ -342,7 +369,7 @@ static bool parse_include(struct parser *p)
 
 static bool unknown_block(struct parser *p)
 {
-	static const char *const blocks[] = { "include", "define", "set", "flows", "filter", "test" };
+	static const char *const blocks[] = { "include", "define", "set", "flows", "filter", "guard", "test" };
 	struct suggestion s;
 
 	if (parser_unsupported(p)) {
@@ -350,7 +377,7 @@ static bool unknown_block(struct parser *p)
 		return true;
 	}
 	if (p->tok.kind != T_WORD)
-		return parser_expected(p, "'include', 'define', 'set', 'flows', 'filter' or 'test'");
+		return parser_expected(p, "'include', 'define', 'set', 'flows', 'filter', 'guard' or 'test'");
 	diag_error(p->l->diag, p->tok.loc, "'%.*s' does not start a block",
 		   (int)(p->tok.length < 64 ? p->tok.length : 64), p->tok.text);
 	suggest_start(&s, p->tok.text, p->tok.length);
@@ -361,7 +388,7 @@ static bool unknown_block(struct parser *p)
 	else if (words_reserved(p->tok.text, p->tok.length))
 		diag_hint(p->l->diag, "rules stand in 'filter NAME { ... }'");
 	else
-		diag_hint(p->l->diag, "expected include, define, set, flows, filter or test");
+		diag_hint(p->l->diag, "expected include, define, set, flows, filter, guard or test");
 	skip_block(p);
 	return true;
 }
@@ -383,6 +410,8 @@ static void parse_block(struct parser *p)
 		done = parse_test(p);
 	else if (token_is(&p->tok, "flows"))
 		done = parse_flows(p);
+	else if (token_is(&p->tok, "guard"))
+		done = parse_guard(p);
 	else
 		done = unknown_block(p);
 	if (done && !p->unclosed && !parser_at_end_of_statement(p))

@@ -32,6 +32,10 @@ bool parser_at_end_of_statement(const struct parser *p);
 bool parser_expected(struct parser *p, const char *what);
 bool parser_expect(struct parser *p, enum token_kind kind, const char *what);
 bool parser_expect_end(struct parser *p, const char *statement);
+/* For what a block says once: keeps the place, or reports both. */
+bool parser_state_once(struct parser *p, const char *what, struct location here, struct location *there);
+/* Does the next statement open a block that cannot stand inside another one? */
+bool parser_at_block_start(const struct parser *p);
 /* From start to the last consumed token, or the first line of it. */
 struct location parser_span(const struct parser *p, struct location start);
 /* To behind the end of this statement, or in front of the } that ends the block. */
@@ -60,6 +64,7 @@ bool parse_set(struct parser *p);
 bool parse_filter(struct parser *p);
 bool parse_test(struct parser *p);
 bool parse_flows(struct parser *p);
+bool parse_guard(struct parser *p);
 /* One rule; items, verdict and so on into *ret. */
 bool parse_rule(struct parser *p, struct rule *ret);
 bool parse_condition(struct parser *p, struct condition *ret);

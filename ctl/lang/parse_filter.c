@@ -386,22 +386,6 @@ static bool is_device_statement(const struct parser *p)
 	}
 }
 
-/* Blocks inside a filter mean that its } is missing. */
-static bool is_block_start(const struct parser *p)
-{
-	struct lexer ahead = p->lex;
-	struct token name, open;
-
-	if (!token_is(&p->tok, "filter") && !token_is(&p->tok, "set") && !token_is(&p->tok, "test") &&
-	    !token_is(&p->tok, "flows"))
-		return false;
-	lex_next(&ahead, &name);
-	if (token_is(&p->tok, "flows"))
-		return name.kind == T_OPEN;
-	lex_next(&ahead, &open);
-	return (name.kind == T_WORD || name.kind == T_STRING) && open.kind == T_OPEN;
-}
-
 static bool parse_statement(struct parser *p, struct filter *filter, struct filter_entry *entry)
 {
 	struct rule rule = { 0 };
@@ -465,7 +449,7 @@ bool parse_filter(struct parser *p)
 	filter.name = arena_text(p->l->arena, name.text, name.length);
 	filter.loc = name.loc;
 	while (parser_in_block(p)) {
-		if (p->tok.kind == T_END || is_block_start(p)) {
+		if (p->tok.kind == T_END || parser_at_block_start(p)) {
 			/* As if the } were there, so that the next block is read as one. */
 			p->unclosed = entry.unclosed = parser_unclosed(p, open, "of filter '%s'", filter.name);
 			break;

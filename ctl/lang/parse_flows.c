@@ -26,24 +26,13 @@ void flows_default(struct flows *ret)
 		ret->time_ms[i] = flow_time_info[i].seconds * UINT64_C(1000);
 }
 
-static bool state_once(struct parser *p, const char *what, struct location here, struct location *there)
-{
-	if (there->file) {
-		diag_error(p->l->diag, here, "%s is stated twice", what);
-		diag_other(p->l->diag, *there);
-		return false;
-	}
-	*there = here;
-	return true;
-}
-
 static bool parse_size(struct parser *p, struct flows *flows, struct stated *stated)
 {
 	struct token token;
 
 	parser_next(p);
 	token = p->tok;
-	if (!state_once(p, "the size", p->last.loc, &stated->size))
+	if (!parser_state_once(p, "the size", p->last.loc, &stated->size))
 		return false;
 	if (token.kind != T_WORD || !value_number(token.text, token.length, &flows->size))
 		return parser_expected(p, "a number of flows behind 'size'");
@@ -59,7 +48,7 @@ static bool parse_size(struct parser *p, struct flows *flows, struct stated *sta
 static bool parse_full(struct parser *p, struct flows *flows, struct stated *stated)
 {
 	parser_next(p);
-	if (!state_once(p, "'full'", p->last.loc, &stated->full))
+	if (!parser_state_once(p, "'full'", p->last.loc, &stated->full))
 		return false;
 	if (!token_is(&p->tok, "accept") && !token_is(&p->tok, "drop"))
 		return parser_expected(p, "'accept' or 'drop'");
@@ -130,7 +119,7 @@ static bool parse_state(struct parser *p, size_t protocol, struct flows *flows, 
 		i++;
 	if (!same_protocol(protocol, i))
 		return unknown_state(p, protocol);
-	if (!state_once(p, "this timeout", p->tok.loc, &stated->time[i]))
+	if (!parser_state_once(p, "this timeout", p->tok.loc, &stated->time[i]))
 		return false;
 	parser_next(p);
 	return parse_time(p, &flows->time_ms[i]);
@@ -196,7 +185,7 @@ bool parse_flows(struct parser *p)
 			parser_skip_statement(p);
 	}
 	/* A second one is read all the same, for the errors inside. */
-	if (state_once(p, "'flows'", open, &l->policy->flows.loc))
+	if (parser_state_once(p, "'flows'", open, &l->policy->flows.loc))
 		l->policy->flows = flows;
 	return true;
 }

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -441,7 +442,7 @@ struct guard_target {
 struct guard_allow {
 	struct location loc;
 	enum guard_principal_kind kind;
-	const char *name; /* as written */
+	const char *name; /* as written; of a service with the suffix of its unit */
 	uint32_t id;      /* of a user or group */
 	bool token;
 	const char *path; /* or NULL; with a slash at its end all below it, else this one alone */
@@ -465,6 +466,18 @@ struct guard_statement {
 #define GUARD_MOST_ALLOWS  64
 #define GUARD_MOST_DEVICES 8
 #define GUARD_PATH_MOST    127
+#define GUARD_CGROUP_MOST  16  /* names of a cgroup's path */
+#define GUARD_NAME_MOST    255 /* bytes of one of them, of a unit, a user or a group */
+#define GUARD_ERRNO        ECONNREFUSED
+
+/* The same address and port? Two providers may share them. */
+bool guard_target_same(const struct guard_target *a, const struct guard_target *b);
+
+/* As in a rule file. */
+const char *guard_principal_word(enum guard_principal_kind kind);
+const char *guard_audit_text(enum guard_audit_word audit);
+const char *guard_errno_word(int error); /* NULL: none that a guard can answer */
+const char *guard_token_word(enum guard_token token);
 
 /* `test` blocks: one packet and what is expected of it. */
 struct test_packet {
@@ -596,6 +609,13 @@ void element_list_clear(struct element_list *list);
 /* Canonical text. Returned strings are malloc'ed; NULL when memory ends. */
 char *policy_print(const struct policy *policy); /* a whole file that parses to the same policy */
 char *rule_print(const struct policy *policy, const struct rule *rule); /* one rule, without newline */
+/*
+ * The lines of a guard's block, one statement each, without the newlines; a malloc'ed array of malloc'ed lines, NULL when
+ * memory ends. numbers: behind a user's or group's name, as a comment, which one it is.
+ */
+char **guard_lines(const struct policy *policy, const struct guard_statement *guard, bool numbers, size_t *ret_n);
+void guard_lines_free(char **lines, size_t n);
+char *guard_target_print(const struct guard_target *target); /* ADDR[/LEN][:PORT] */
 /* What stands behind an element, with a blank in front; "" for nothing. */
 char *element_extra_print(const struct element_extra *extra);
 char *element_print(const struct policy *policy, const struct set *set, const struct range *parts);

@@ -361,6 +361,8 @@ char *policy_print(const struct policy *policy)
 	for (size_t i = 0; i < policy->n_filters; i++)
 		if (!policy->filters[i].implied)
 			print_filter(&b, policy, &policy->filters[i]);
+	for (size_t i = 0; i < policy->n_guards; i++)
+		print_guard(&b, policy, &policy->guards[i]);
 	for (size_t i = 0; i < policy->n_tests; i++)
 		print_test(&b, policy, &policy->tests[i]);
 	if (b.length && b.text[b.length - 1] == '\n') /* blocks end in an empty line, the file does not */

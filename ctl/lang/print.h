@@ -12,6 +12,7 @@ void print_quoted(struct strbuf *b, const char *text);
 void print_tcp_flags(struct strbuf *b, uint32_t flags, const char *between);
 void print_limit(struct strbuf *b, const struct limit_rate *limit);
 void print_ban(struct strbuf *b, const struct ban_statement *ban);
+void print_guard(struct strbuf *b, const struct policy *policy, const struct guard_statement *guard);
 void print_reject(struct strbuf *b, const struct reject *reject);       /* what stands behind the word */
 void print_synproxy(struct strbuf *b, const struct synproxy *synproxy); /* the same */
 void print_flows(struct strbuf *b, const struct flows *flows);

@@ -157,10 +157,8 @@ const struct named_number *words_of(enum value_type type)
 	return type < TYPE_MAX ? tables[type] : NULL;
 }
 
-bool words_find(enum value_type type, const char *name, size_t length, uint32_t *ret_number)
+bool words_find_in(const struct named_number *word, const char *name, size_t length, uint32_t *ret_number)
 {
-	const struct named_number *word = words_of(type);
-
 	for (; word && word->name; word++) {
 		if (word_is(name, length, word->name)) {
 			*ret_number = word->number;
@@ -168,6 +166,11 @@ bool words_find(enum value_type type, const char *name, size_t length, uint32_t 
 		}
 	}
 	return false;
+}
+
+bool words_find(enum value_type type, const char *name, size_t length, uint32_t *ret_number)
+{
+	return words_find_in(words_of(type), name, length, ret_number);
 }
 
 const char *words_name(enum value_type type, uint32_t number)
@@ -219,7 +222,6 @@ const struct reject_name reject_names[] = {
 static const struct {
 	const char *word, *verdict, *hint;
 } unsupported[] = {
-	{ "guard", "is not supported yet", NULL },
 	{ "service", "is not supported yet", NULL },
 	{ "quota", "is not supported yet", NULL },
 	{ "jump", "is not part of weir", "a filter is one list of rules" },
@@ -255,10 +257,10 @@ const char *words_unsupported(const char *word, size_t length, const char **ret_
 bool words_reserved(const char *word, size_t length)
 {
 	static const char *const words[] = {
-		"counter", "log",       "accept",    "drop",     "redirect", "fwd",   "continue",
-		"comment", "name",      "prefix",    "to",       "packets",  "bytes", "hook",
-		"default", "malformed", "fragments", "counters", "filter",   "set",   "test",
-		"define",  "include",   "rule",      "reject",   "limit",    "ban",   "synproxy",
+		"counter",   "log",      "accept", "drop",     "redirect", "fwd",    "continue", "comment",
+		"name",      "prefix",   "to",     "packets",  "bytes",    "hook",   "default",  "malformed",
+		"fragments", "counters", "filter", "set",      "test",     "define", "include",  "rule",
+		"reject",    "limit",    "ban",    "synproxy", "guard",
 	};
 	const char *hint;
 

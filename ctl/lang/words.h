@@ -29,6 +29,11 @@ struct reject_name {
 };
 extern const struct reject_name reject_names[];
 
+/* Words of guards; each ended by a NULL name. */
+extern const struct named_number guard_errnos[], guard_tokens[], guard_principals[], guard_audits[];
+/* false: none of them. */
+bool words_find_in(const struct named_number *words, const char *name, size_t length, uint32_t *ret_number);
+
 /* Words with a meaning in a rule, which cannot be names of counters. */
 bool words_reserved(const char *word, size_t length);
 /* What to say of a word of nft's that weir does not have (yet): "is not supported yet"; NULL if it is none. */

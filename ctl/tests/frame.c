@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bytes.h"
 #include "frame.h"
 
 enum { PROTO_ICMP = 1, PROTO_TCP = 6, PROTO_UDP = 17, PROTO_ICMPV6 = 58, PROTO_SCTP = 132 };
@@ -41,12 +42,6 @@ static void put_word(struct frame *f, uint32_t value)
 {
 	put_half(f, value >> 16);
 	put_half(f, value & 0xffff);
-}
-
-static void set_half(struct frame *f, size_t at, unsigned int value)
-{
-	f->bytes[at] = value >> 8;
-	f->bytes[at + 1] = value;
 }
 
 static void put_link(struct frame *f, const struct frame_spec *s)
@@ -160,21 +155,16 @@ static void put_transport(struct frame *f, const struct frame_spec *s)
 static void set_lengths(struct frame *f, const struct frame_spec *s)
 {
 	if (s->family == 6)
-		set_half(f, f->l3 + 4, f->length - f->l3 - 40);
+		set_half(f->bytes + f->l3 + 4, f->length - f->l3 - 40);
 	else
-		set_half(f, f->l3 + 2, f->length - f->l3);
+		set_half(f->bytes + f->l3 + 2, f->length - f->l3);
 }
 
 static void set_ipv4_checksum(struct frame *f)
 {
-	uint32_t sum = 0;
-	unsigned int header = (f->bytes[f->l3] & 15) * 4;
+	uint8_t *ip = f->bytes + f->l3;
 
-	for (unsigned int i = 0; i < header; i += 2)
-		sum += f->bytes[f->l3 + i] << 8 | f->bytes[f->l3 + i + 1];
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	set_half(f, f->l3 + 10, ~sum & 0xffff);
+	set_half(ip + 10, ~add_up(0, ip, (*ip & 15) * 4));
 }
 
 static void poke(struct frame *f, const struct frame_poke *p)
@@ -190,7 +180,7 @@ static void poke(struct frame *f, const struct frame_poke *p)
 	if (at + p->bytes > f->length)
 		return; /* cut off already */
 	if (p->bytes == 2)
-		set_half(f, at, p->value);
+		set_half(f->bytes + at, p->value);
 	else
 		f->bytes[at] = p->value;
 }

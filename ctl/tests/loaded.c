@@ -5,34 +5,24 @@
 #include <string.h>
 
 #include "loaded.h"
+#include "policy_text.h"
 
 #define IFINDEX_ELSEWHERE 77 /* of no device in any policy */
 #define SOME_TIME         1000000000000ull
 
-static int read_text(void *context, const char *path, char **ret_text, size_t *ret_length)
-{
-	(void)path;
-	*ret_text = strdup(context);
-	if (!*ret_text)
-		return -ENOMEM;
-	*ret_length = strlen(context);
-	return 0;
-}
-
 static int parse_and_compile(struct loaded *l, const char *text, struct diag *diag)
 {
-	struct lang_env env = { .context = (void *)text, .read_file = read_text };
 	struct compile_input input;
 	uint16_t *slots;
 	int r;
 
-	r = policy_parse_file(&l->policy, "random.rules", &env, diag);
+	r = policy_of_text(&l->policy, text, strlen(text), diag);
 	if (r < 0)
 		return r;
 	l->devices = device_env_plain(l->policy);
 	slots = set_slots_plain(l->policy);
 	r = l->devices && slots ? counter_plan_plain(&l->counters, l->policy) : -ENOMEM;
-	input = (struct compile_input){ l->policy, l->devices, slots, l->counters, 0 };
+	input = (struct compile_input){ l->policy, l->devices, slots, l->counters, 0, 0 };
 	if (r == 0)
 		r = compile_policy(&l->image, &input, diag);
 	free(slots);
@@ -65,7 +55,6 @@ int loaded_open(struct loaded *loaded, const char *text)
 	int r;
 
 	loaded_forget(loaded);
-	diag_init(&diag);
 	r = parse_and_compile(loaded, text, &diag);
 	if (r == 0)
 		r = put_in_place(loaded, &diag);

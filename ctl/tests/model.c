@@ -8,6 +8,7 @@
 #include "model_fragments.h"
 #include "model_limits.h"
 #include "model_packet.h"
+#include "reason_words.h"
 
 /* ---- the fields of the language ---- */
 
@@ -588,17 +589,12 @@ void model_counters_free(struct model_counters *counters)
 
 void model_print(const struct policy *policy, const struct model_result *result, char *text, size_t size)
 {
-	static const char *const reasons[] = {
-#define X(name, json, kind, sentence) json,
-		REASONS(X)
-#undef X
-	};
 	const char *filter = result->filter == MODEL_IMPLICIT ? "implicit"
 			     : result->filter < 0             ? "-"
 							      : policy->filters[result->filter].name;
 
 	snprintf(text, size, "%s (%s) filter %s rule %d redirect %s%s%s", policy_verdict_word(result->verdict),
-		 reasons[result->reason], filter, result->rule,
+		 reason_words[result->reason], filter, result->rule,
 		 result->redirect < 0 ? "-" : policy->devices[result->redirect], result->ct < 0 ? "" : " ct ",
 		 result->ct < 0 ? "" : policy_ct_word((enum policy_ct)result->ct));
 }

@@ -16,8 +16,9 @@
 #include "tests/t-answer-tc.skel.h"
 #include "tests/t-answer-xdp.skel.h"
 
+#include "answer_packet.h"
+#include "bytes.h"
 #include "check.h"
-#include "frame.h"
 
 #define CODE4      13
 #define CODE6      1
@@ -36,98 +37,16 @@ static int n_cpus;
 
 /* ---- what the answer must be ---- */
 
-static unsigned int half(const uint8_t *at)
-{
-	return at[0] << 8 | at[1];
-}
-
-static void set_half(uint8_t *at, unsigned int value)
-{
-	at[0] = value >> 8;
-	at[1] = value;
-}
-
-static uint32_t word(const uint8_t *at)
-{
-	return (uint32_t)half(at) << 16 | half(at + 2);
-}
-
-static void set_word(uint8_t *at, uint32_t value)
-{
-	set_half(at, value >> 16);
-	set_half(at + 2, value);
-}
-
-static uint32_t add_up(uint32_t sum, const uint8_t *bytes, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		sum += i % 2 ? bytes[i] : bytes[i] << 8;
-	while (sum > 0xffff)
-		sum = sum % 0x10000 + sum / 0x10000;
-	return sum;
-}
-
-/* A frame, and where its parts are. */
-struct packet {
-	uint8_t bytes[FRAME_MOST];
-	size_t length;
-	size_t ip;
-	size_t l4;
-};
-
-static void expect_ip(struct packet *a, const struct packet *p, unsigned int proto, unsigned int tos, size_t payload)
-{
-	const uint8_t *from = p->bytes + p->ip;
-	uint8_t *ip = a->bytes + a->ip;
-
-	if (*from >> 4 == 6) {
-		uint8_t pseudo[8] = { [7] = proto };
-
-		*ip = 0x60;
-		set_half(ip + 4, payload);
-		ip[6] = proto;
-		ip[7] = 64;
-		memcpy(ip + 8, from + 24, 16);
-		memcpy(ip + 24, from + 8, 16);
-		set_half(pseudo + 2, payload);
-		set_half(ip + 40 + (proto == 6 ? 16 : 2),
-			 ~add_up(add_up(add_up(0, ip + 8, 32), pseudo, 8), ip + 40, payload));
-		return;
-	}
-	*ip = 0x45;
-	ip[1] = tos;
-	set_half(ip + 2, 20 + payload);
-	ip[6] = 0x40;
-	ip[8] = 64;
-	ip[9] = proto;
-	memcpy(ip + 12, from + 16, 4);
-	memcpy(ip + 16, from + 12, 4);
-	set_half(ip + 10, ~add_up(0, ip, 20));
-	if (proto == 6) {
-		uint8_t pseudo[4] = { 0, proto, 0, payload };
-
-		set_half(ip + 36, ~add_up(add_up(add_up(0, ip + 12, 8), pseudo, 4), ip + 20, payload));
-	} else {
-		set_half(ip + 22, ~add_up(0, ip + 20, payload));
-	}
-}
-
 static void expect_answer(struct packet *a, const struct packet *p, uint32_t what)
 {
 	const uint8_t *ip = p->bytes + p->ip, *tcp = p->bytes + p->l4;
 	bool ipv6 = *ip >> 4 == 6;
 	size_t header = ipv6 ? 40 : 20, total = ipv6 ? 40 + half(ip + 4) : half(ip + 2);
+	size_t most = (ipv6 ? 1280 : 576) - header - 8, quote = total < most ? total : most;
 	uint8_t *l4;
 
-	memset(a, 0, sizeof(*a));
-	a->ip = p->ip;
-	if (a->ip) {
-		memcpy(a->bytes, p->bytes, a->ip);
-		memcpy(a->bytes, p->bytes + 6, 6);
-		memcpy(a->bytes + 6, p->bytes, 6);
-	}
-	l4 = a->bytes + a->ip + header;
 	if (what == RESET) {
+		l4 = packet_answer(a, p, 6, 0, 20);
 		set_half(l4, half(tcp + 2));
 		set_half(l4 + 2, half(tcp));
 		l4[12] = 0x50;
@@ -139,16 +58,13 @@ static void expect_answer(struct packet *a, const struct packet *p, uint32_t wha
 						 (tcp[13] >> 1 & 1) + (tcp[13] & 1));
 			l4[13] = 0x14;
 		}
-		expect_ip(a, p, 6, 0, 20);
-		a->length = a->ip + header + 20;
+		set_half(l4 + 16, ~transport_sum(a->bytes + a->ip));
 	} else {
-		size_t most = (ipv6 ? 1280 : 576) - header - 8, quote = total < most ? total : most;
-
+		l4 = packet_answer(a, p, ipv6 ? 58 : 1, 0xc0, 8 + quote);
 		l4[0] = ipv6 ? 1 : 3;
 		l4[1] = ipv6 ? CODE6 : CODE4;
 		memcpy(l4 + 8, ip, quote);
-		expect_ip(a, p, ipv6 ? 58 : 1, 0xc0, 8 + quote);
-		a->length = a->ip + header + 8 + quote;
+		set_half(l4 + 2, ~transport_sum(a->bytes + a->ip));
 	}
 }
 
@@ -205,14 +121,6 @@ static int run_tc(struct packet *ret, const struct packet *p, uint32_t what, con
 	return run.retval == TC_ACT_REDIRECT || run.retval == TC_ACT_SHOT ? 0 : -1;
 }
 
-static void hex(const char *what, const struct packet *p)
-{
-	printf("  %s %zu:", what, p->length);
-	for (size_t i = 0; i < p->length && i < 140; i++)
-		printf("%s%02x", i % 4 ? "" : " ", p->bytes[i]);
-	printf("\n");
-}
-
 static void compare(const char *belief, const char *where, int ran, const struct packet *got,
 		    const struct packet *wanted)
 {
@@ -220,8 +128,8 @@ static void compare(const char *belief, const char *where, int ran, const struct
 		return;
 	if (!check(got->length == wanted->length && !memcmp(got->bytes, wanted->bytes, got->length), "%s: %s", belief,
 		   where)) {
-		hex("wanted", wanted);
-		hex("got   ", got);
+		packet_show("wanted", wanted);
+		packet_show("got   ", got);
 		for (size_t i = 0; i < got->length && i < wanted->length; i++)
 			if (got->bytes[i] != wanted->bytes[i]) {
 				printf("  first at %zu\n", i);
@@ -348,19 +256,11 @@ static const struct row {
 
 static void make(struct packet *p, const struct row *row)
 {
-	static struct frame f;
-	size_t off;
+	struct frame_spec spec = row->frame;
 
-	frame_make(&f, &row->frame);
-	if (row->frame.family >= 0 && row->frame.proto == 0 && f.length >= f.l4 + 20) {
-		set_word(f.bytes + f.l4 + 4, 0xfffffff0); /* wraps */
-		set_word(f.bytes + f.l4 + 8, 0x89abcdef);
-	}
-	off = row->how & RAW ? f.l3 : 0;
-	p->length = f.length - off;
-	p->ip = f.l3 - off;
-	p->l4 = f.l4 - off;
-	memcpy(p->bytes, f.bytes + off, p->length);
+	spec.seq = 0xfffffff0; /* wraps */
+	spec.ack = 0x89abcdef;
+	packet_make(p, &spec, row->how & RAW);
 }
 
 /* The same frame with its tags beside it: TC puts them on by itself. */

@@ -29,6 +29,7 @@
 #include "tests/t-answer-tc.skel.h"
 #include "tests/t-answer-xdp.skel.h"
 
+#include "bytes.h"
 #include "check.h"
 
 #define PORT       7007
@@ -120,31 +121,18 @@ static int listen_to(enum space space, const char *device)
 	return s;
 }
 
-static uint32_t add_up(uint32_t sum, const uint8_t *bytes, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		sum += i % 2 ? bytes[i] : bytes[i] << 8;
-	while (sum > 0xffff)
-		sum = sum % 0x10000 + sum / 0x10000;
-	return sum;
-}
-
 /* 1: a reset or an ICMP error, and its sums are right; 0: something else; -1: a sum is wrong. */
 static int judge(const uint8_t *ip, size_t n)
 {
 	bool ipv6 = *ip >> 4 == 6;
-	size_t header = ipv6 ? 40 : 20, total = ipv6 ? 40 + (ip[4] << 8 | ip[5]) : ip[2] << 8 | ip[3];
+	size_t header = ipv6 ? 40 : 20, total = ipv6 ? 40 + half(ip + 4) : half(ip + 2);
 	unsigned int proto = ipv6 ? ip[6] : ip[9];
-	uint8_t pseudo[4] = { 0, proto, (total - header) >> 8, total - header };
-	uint32_t sum = 0;
 
 	if (n < header + 20 || total > n)
 		return 0;
 	if (proto == 6 ? !(ip[header + 13] & 4) : proto != (ipv6 ? 58 : 1) || ip[header] != (ipv6 ? 1 : 3))
 		return 0;
-	if (proto != 1)
-		sum = add_up(add_up(0, ip + (ipv6 ? 8 : 12), ipv6 ? 32 : 8), pseudo, 4);
-	if (add_up(sum, ip + header, total - header) != 0xffff)
+	if (transport_sum(ip) != 0xffff)
 		return -1;
 	return ipv6 || add_up(0, ip, 20) == 0xffff ? 1 : -1;
 }

@@ -5,16 +5,16 @@
  *
  *	t-datagrams [FRAGMENTS [SEED]]
  */
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "arguments.h"
 #include "frame.h"
 #include "loaded.h"
 #include "random.h"
+#include "reason_words.h"
 
 #define DIFFERENCES_SHOWN 5
 #define FLIGHT            10 /* datagrams on their way at a time */
@@ -202,12 +202,6 @@ struct tally {
 	unsigned long passed, failed, reason[REASON_MAX];
 };
 
-static const char *const reason_words[] = {
-#define X(name, json, kind, sentence) json,
-	REASONS(X)
-#undef X
-};
-
 static void judge(struct loaded *loaded, struct model_counters *sums, struct tally *tally, const struct frame *frame,
 		  int device, uint64_t now_ns)
 {
@@ -363,8 +357,9 @@ static void try_full(struct loaded *loaded, struct tally *tally)
 
 int main(int argc, char **argv)
 {
-	unsigned int fragments = argc > 1 ? strtoul(argv[1], NULL, 10) : 20000;
-	uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : (uint64_t)time(NULL);
+	static const char usage[] = "[FRAGMENTS [SEED]]";
+	unsigned int fragments = number_argument(argc, argv, 1, 20000, usage);
+	uint64_t seed = number_argument(argc, argv, 2, (unsigned long long)time(NULL), usage);
 	unsigned int n = sizeof(policies) / sizeof(*policies);
 	struct loaded loaded = { 0 };
 	struct tally tally = { 0 };
@@ -377,9 +372,8 @@ int main(int argc, char **argv)
 	printf("%u fragments, seed %llu\n", fragments, (unsigned long long)seed);
 	for (unsigned int i = 0; i < n; i++)
 		try_policy(&loaded, policies[i], fragments / n, &random, &tally);
-	for (unsigned int i = 0; i < REASON_MAX; i++)
-		if (tally.reason[i])
-			printf("  %s %lu", reason_words[i], tally.reason[i]);
+	printf("by");
+	reasons_print(tally.reason);
 	printf("\n");
 	try_full(&loaded, &tally);
 	loaded_close(&loaded);

@@ -9,17 +9,18 @@
  * both kinds. Each policy has a seed of its own, printed with a difference; the command line printed there repeats just
  * that policy.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "arguments.h"
 #include "gen_packet.h"
 #include "gen_policy.h"
 #include "gen_structured.h"
 #include "loaded.h"
+#include "reason_words.h"
 
 #define DIFFERENCES_SHOWN 5
 
@@ -263,44 +264,21 @@ static void try_policies(struct trial *t, unsigned int rules, unsigned int polic
 
 static void print_summary(const struct tally *tally)
 {
-	static const char *const reasons[] = {
-#define X(name, json, kind, sentence) json,
-		REASONS(X)
-#undef X
-	};
-
 	printf("verdicts: %lu accept, %lu drop, %lu redirect; by", tally->verdict[POLICY_ACCEPT],
 	       tally->verdict[POLICY_DROP], tally->verdict[POLICY_REDIRECT]);
-	for (unsigned int i = 0; i < REASON_MAX; i++)
-		if (tally->reason[i])
-			printf(" %s %lu", reasons[i], tally->reason[i]);
+	reasons_print(tally->reason);
 	printf("\n");
-}
-
-static unsigned long long number_argument(int argc, char **argv, int at, unsigned long long otherwise)
-{
-	unsigned long long n;
-	char *end;
-
-	if (at >= argc)
-		return otherwise;
-	errno = 0;
-	n = strtoull(argv[at], &end, 10);
-	if (errno || *end || end == argv[at]) {
-		fprintf(stderr, "usage: %s [--structured RULES] [POLICIES [PACKETS [SEED]]]\n", argv[0]);
-		exit(2);
-	}
-	return n;
 }
 
 int main(int argc, char **argv)
 {
+	static const char usage[] = "[--structured RULES] [POLICIES [PACKETS [SEED]]]";
 	bool structured = argc > 1 && !strcmp(argv[1], "--structured");
 	int first = structured ? 3 : 1;
-	unsigned int rules = structured ? number_argument(argc, argv, 2, 1000) : 0;
-	unsigned int policies = number_argument(argc, argv, first, structured ? 3 : 60);
-	unsigned int packets = number_argument(argc, argv, first + 1, 500);
-	uint64_t seed = number_argument(argc, argv, first + 2, (unsigned long long)time(NULL));
+	unsigned int rules = structured ? number_argument(argc, argv, 2, 1000, usage) : 0;
+	unsigned int policies = number_argument(argc, argv, first, structured ? 3 : 60, usage);
+	unsigned int packets = number_argument(argc, argv, first + 1, 500, usage);
+	uint64_t seed = number_argument(argc, argv, first + 2, (unsigned long long)time(NULL), usage);
 	struct tally tally = { 0 };
 	struct trial trial = { .program = argv[0], .tally = &tally };
 

@@ -6,12 +6,11 @@
  *
  *	t-flood [ATTACKERS]
  */
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "arguments.h"
 #include "check.h"
 #include "loaded.h"
 
@@ -213,7 +212,7 @@ static void flood_limits(uint32_t attackers)
 
 int main(int argc, char **argv)
 {
-	uint32_t attackers = argc > 1 ? strtoul(argv[1], NULL, 10) : ATTACKERS;
+	uint32_t attackers = number_argument(argc, argv, 1, ATTACKERS, "[ATTACKERS]");
 	unsigned int n = 0;
 
 	if (geteuid() != 0) {

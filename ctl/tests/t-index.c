@@ -3,7 +3,6 @@
  * The index over rules (ctl/compile/index.c), without a kernel: what it finds against what the rules say, the bounds
  * that bpf/search.h relies on, the same bytes for the same rules, and what rule sets made to hurt it cost.
  */
-#include <errno.h>
 #include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,6 +14,7 @@
 #include "../kernel/kernel.h"
 #include "check.h"
 #include "gen_structured.h"
+#include "policy_text.h"
 
 static void *need(void *memory)
 {
@@ -36,14 +36,6 @@ struct compiled {
 	double seconds; /* of CPU */
 };
 
-static int read_text(void *context, const char *path, char **ret_text, size_t *ret_length)
-{
-	(void)path;
-	*ret_text = need(strdup(context));
-	*ret_length = strlen(context);
-	return 0;
-}
-
 static double cpu_seconds(void)
 {
 	struct timespec now;
@@ -54,7 +46,7 @@ static double cpu_seconds(void)
 
 static struct image *compile(struct compiled *c)
 {
-	struct compile_input input = { c->policy, c->devices, c->slots, c->counters, 0 };
+	struct compile_input input = { c->policy, c->devices, c->slots, c->counters, 0, 0 };
 	double start = cpu_seconds();
 	struct image *image = NULL;
 	struct diag diag;
@@ -82,13 +74,11 @@ static void compiled_close(struct compiled *c)
 
 static bool compiled_open(struct compiled *c, const char *text)
 {
-	struct lang_env env = { .context = (void *)text, .read_file = read_text };
 	struct diag diag;
 	int r;
 
 	*c = (struct compiled){ 0 };
-	diag_init(&diag);
-	r = policy_parse_file(&c->policy, "test.rules", &env, &diag);
+	r = policy_of_text(&c->policy, text, strlen(text), &diag);
 	if (r) {
 		char *problems = need(diag_text(&diag, ""));
 

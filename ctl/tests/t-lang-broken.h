@@ -393,7 +393,7 @@ static const struct {
 	{ "include x", "stdin:1:9: error: expected a file name in double quotes behind 'include', found 'x'" },
 	{ "include \"\"", "stdin:1:9: error: an empty file name" },
 	{ "include \"missing.rules\"", "stdin:1:9: error: cannot read 'missing.rules': No such file or directory" },
-	{ "guard metadata { allow user root }", "stdin:1:1: error: 'guard' is not supported yet" },
+	{ "guard metadata { allow user root }", "stdin:1:7: error: guard 'metadata' has no endpoint" },
 	{ "service www { vip 203.0.113.10 }", "stdin:1:1: error: 'service' is not supported yet" },
 	{ "table inet x { }", "stdin:1:1: error: 'table' is not part of weir" },
 	{ "chain input { }", "stdin:1:1: error: 'chain' is not part of weir" },

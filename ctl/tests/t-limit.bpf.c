@@ -40,18 +40,31 @@ static __always_inline __u64 times_full(void)
 	return counter ? counter->packets : 0;
 }
 
+static __always_inline struct scratch *packet_of(__u32 family)
+{
+	__u64 zero = 0;
+	struct scratch *s = bpf_map_lookup_elem(&scratch, &zero);
+
+	if (!s)
+		return NULL;
+	s->half = 0;
+	s->key[KEY_FAMILY] = family;
+	return s;
+}
+
 static long ask_one(__u32 i, void *unused)
 {
 	struct request *q = bpf_map_lookup_elem(&requests, &i);
-	__u64 zero = 0, full = times_full();
-	struct scratch *s = bpf_map_lookup_elem(&scratch, &zero);
+	__u64 full = times_full();
+	struct scratch *s;
 
 	(void)unused;
-	if (!q || !s)
+	if (!q)
 		return 1;
-	s->half = 0;
+	s = packet_of(q->family);
+	if (!s)
+		return 1;
 	s->length = q->length;
-	s->key[KEY_FAMILY] = q->family;
 	for (int word = 0; word < 4; word++)
 		s->key[KEY_SADDR0 + word] = q->word[word];
 	trace.now_ns = q->now_ns;
@@ -64,95 +77,47 @@ static long ask_one(__u32 i, void *unused)
 static long hammer_one(__u32 i, void *unused)
 {
 	__u32 key = n_keys == 1 ? 0 : bpf_get_prandom_u32() % n_keys;
-	__u64 zero = 0, *count = bpf_map_lookup_elem(&accepted, &key);
-	struct scratch *s = bpf_map_lookup_elem(&scratch, &zero);
+	__u64 *count = bpf_map_lookup_elem(&accepted, &key);
+	struct scratch *s = packet_of(4);
 
 	(void)i;
 	(void)unused;
 	if (!count || !s)
 		return 1;
-	s->half = 0;
-	s->key[KEY_FAMILY] = 4;
 	s->key[KEY_SADDR0] = key;
 	if (limit_within(0))
 		__sync_fetch_and_add(count, 1);
 	return 0;
 }
 
-static long cost_nothing(__u32 i, void *unused)
-{
-	__u64 zero = 0;
-	struct scratch *s = bpf_map_lookup_elem(&scratch, &zero);
+/* The program `name`: `each` as often as there are requests. */
+#define LOOP(name, each)                                                                                               \
+	SEC("tc")                                                                                                      \
+	int name(struct __sk_buff *skb)                                                                                \
+	{                                                                                                              \
+		(void)skb;                                                                                             \
+		return bpf_loop(n_requests, each, NULL, 0);                                                            \
+	}
 
-	(void)unused;
-	if (!s)
-		return 1;
-	s->half = 0;
-	s->key[KEY_SADDR0] = i & (n_keys - 1);
-	return 0;
-}
+/* The program `name`: `work` for packets of all keys in turn. A macro, so that nothing but the work is measured. */
+#define COST(name, work)                                                                                               \
+	static long name##_one(__u32 i, void *unused)                                                                  \
+	{                                                                                                              \
+		struct scratch *s = packet_of(4);                                                                      \
+                                                                                                                       \
+		(void)unused;                                                                                          \
+		if (!s)                                                                                                \
+			return 1;                                                                                      \
+		s->key[KEY_SADDR0] = i & (n_keys - 1);                                                                 \
+		work;                                                                                                  \
+		return 0;                                                                                              \
+	}                                                                                                              \
+	LOOP(name, name##_one)
 
-static long cost_clock(__u32 i, void *unused)
-{
-	__u64 zero = 0;
-	struct scratch *s = bpf_map_lookup_elem(&scratch, &zero);
-
-	(void)unused;
-	if (!s)
-		return 1;
-	s->half = 0;
-	s->key[KEY_SADDR0] = i & (n_keys - 1);
-	s->generation = bpf_ktime_get_ns();
-	return 0;
-}
-
-static long cost_limit(__u32 i, void *unused)
-{
-	__u64 zero = 0;
-	struct scratch *s = bpf_map_lookup_elem(&scratch, &zero);
-
-	(void)unused;
-	if (!s)
-		return 1;
-	s->half = 0;
-	s->key[KEY_SADDR0] = i & (n_keys - 1);
-	limit_within(0);
-	return 0;
-}
-
-SEC("tc")
-int ask(struct __sk_buff *skb)
-{
-	(void)skb;
-	return bpf_loop(n_requests, ask_one, NULL, 0);
-}
-
-SEC("tc")
-int hammer(struct __sk_buff *skb)
-{
-	(void)skb;
-	return bpf_loop(n_requests, hammer_one, NULL, 0);
-}
-
-SEC("tc")
-int loop_nothing(struct __sk_buff *skb)
-{
-	(void)skb;
-	return bpf_loop(n_requests, cost_nothing, NULL, 0);
-}
-
-SEC("tc")
-int loop_clock(struct __sk_buff *skb)
-{
-	(void)skb;
-	return bpf_loop(n_requests, cost_clock, NULL, 0);
-}
-
-SEC("tc")
-int loop_limit(struct __sk_buff *skb)
-{
-	(void)skb;
-	return bpf_loop(n_requests, cost_limit, NULL, 0);
-}
+LOOP(ask, ask_one)
+LOOP(hammer, hammer_one)
+COST(loop_nothing, )
+COST(loop_clock, s->generation = bpf_ktime_get_ns())
+COST(loop_limit, limit_within(0))
 
 char gpl[] SEC("license") = "GPL";

@@ -7,15 +7,16 @@
  *
  * Each policy has a seed of its own, printed with a difference; the command line printed there repeats just that policy.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "arguments.h"
 #include "gen_sequence.h"
 #include "loaded.h"
+#include "reason_words.h"
 
 #define DIFFERENCES_SHOWN 3
 #define HISTORY           65536 /* packets, of all conversations */
@@ -222,43 +223,20 @@ static void try_policy(struct trial *t)
 
 static void print_summary(const struct tally *tally)
 {
-	static const char *const reasons[] = {
-#define X(name, json, kind, sentence) json,
-		REASONS(X)
-#undef X
-	};
-
 	printf("verdicts: %lu accept, %lu drop, %lu redirect, %lu reject; by", tally->verdict[POLICY_ACCEPT],
 	       tally->verdict[POLICY_DROP], tally->verdict[POLICY_REDIRECT], tally->verdict[POLICY_REJECT]);
-	for (unsigned int i = 0; i < REASON_MAX; i++)
-		if (tally->reason[i])
-			printf(" %s %lu", reasons[i], tally->reason[i]);
+	reasons_print(tally->reason);
 	printf("\nstates: %lu established, %lu related, %lu new, %lu untracked, %lu invalid\n",
 	       tally->ct[POLICY_CT_ESTABLISHED], tally->ct[POLICY_CT_RELATED], tally->ct[POLICY_CT_NEW],
 	       tally->ct[POLICY_CT_UNTRACKED], tally->ct[POLICY_CT_INVALID]);
 }
 
-static unsigned long long number_argument(int argc, char **argv, int at, unsigned long long otherwise)
-{
-	unsigned long long n;
-	char *end;
-
-	if (at >= argc)
-		return otherwise;
-	errno = 0;
-	n = strtoull(argv[at], &end, 10);
-	if (errno || *end || end == argv[at]) {
-		fprintf(stderr, "usage: %s [POLICIES [PACKETS [SEED]]]\n", argv[0]);
-		exit(2);
-	}
-	return n;
-}
-
 int main(int argc, char **argv)
 {
-	unsigned int policies = number_argument(argc, argv, 1, 40);
-	unsigned int packets = number_argument(argc, argv, 2, 500);
-	uint64_t seed = number_argument(argc, argv, 3, (unsigned long long)time(NULL));
+	static const char usage[] = "[POLICIES [PACKETS [SEED]]]";
+	unsigned int policies = number_argument(argc, argv, 1, 40, usage);
+	unsigned int packets = number_argument(argc, argv, 2, 500, usage);
+	uint64_t seed = number_argument(argc, argv, 3, (unsigned long long)time(NULL), usage);
 	struct tally tally = { 0 };
 	struct trial trial = { .program = argv[0], .packets = packets, .tally = &tally };
 

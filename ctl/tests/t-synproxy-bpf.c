@@ -14,8 +14,9 @@
 #include "../../bpf/abi.h"
 #include "tests/t-synproxy.skel.h"
 
+#include "answer_packet.h"
+#include "bytes.h"
 #include "check.h"
-#include "frame.h"
 #include "loaded.h"
 
 #define NOW_MS  1000000123ull
@@ -25,51 +26,6 @@
 
 static struct t_synproxy_bpf *bpf;
 static int n_cpus;
-
-/* ---- bytes ---- */
-
-static unsigned int half(const uint8_t *at)
-{
-	return at[0] << 8 | at[1];
-}
-
-static uint32_t word(const uint8_t *at)
-{
-	return (uint32_t)half(at) << 16 | half(at + 2);
-}
-
-static void set_half(uint8_t *at, unsigned int value)
-{
-	at[0] = value >> 8;
-	at[1] = value;
-}
-
-static void set_word(uint8_t *at, uint32_t value)
-{
-	set_half(at, value >> 16);
-	set_half(at + 2, value);
-}
-
-static uint32_t add_up(uint32_t sum, const uint8_t *bytes, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		sum += i % 2 ? bytes[i] : bytes[i] << 8;
-	while (sum > 0xffff)
-		sum = sum % 0x10000 + sum / 0x10000;
-	return sum;
-}
-
-/* Of the TCP segment of an IP packet that has nothing between: 0xffff where the checksum is right. */
-static uint32_t tcp_sum(const uint8_t *ip)
-{
-	bool ipv6 = *ip >> 4 == 6;
-	size_t header = ipv6 ? 40 : 20, bytes = ipv6 ? half(ip + 4) : half(ip + 2) - header;
-	uint8_t pseudo[4] = { bytes >> 8, bytes, 0, 6 };
-	uint32_t sum = add_up(0, pseudo, 4);
-
-	sum = ipv6 ? add_up(sum, ip + 8, 32) : add_up(sum, ip + 12, 8);
-	return add_up(sum, ip + header, bytes);
-}
 
 /* ---- what a client offers, and what the answer must be ---- */
 
@@ -120,11 +76,6 @@ static const uint32_t rules[] = {
 	SYNPROXY_TIMESTAMP | SYNPROXY_SCALES | 14 << SYNPROXY_SCALE | SYNPROXY_SACK | 1460,
 };
 
-struct packet {
-	uint8_t bytes[FRAME_MOST];
-	size_t length, ip, l4;
-};
-
 /* The low bits as net/ipv4/syncookies.c reads them; not later than now, and not much earlier. */
 static uint32_t expect_stamp(int scale, bool sack)
 {
@@ -141,55 +92,24 @@ static void expect_syn_ack(struct packet *a, const struct packet *p, uint32_t ru
 	bool ipv6 = *ip >> 4 == 6, stamp = rule & SYNPROXY_TIMESTAMP && offer->stamp;
 	bool sack = stamp && rule & SYNPROXY_SACK && offer->sack;
 	bool scales = stamp && rule & SYNPROXY_SCALES && offer->scale >= 0;
-	size_t header = ipv6 ? 40 : 20, n = 20;
-	uint8_t *to, *l4;
+	size_t at = 24;
+	uint8_t *l4 = packet_answer(a, p, 6, 0, at + (stamp ? 12 : 0) + (scales ? 4 : 0));
 
-	memset(a, 0, sizeof(*a));
-	a->ip = p->ip;
-	if (a->ip) {
-		memcpy(a->bytes, p->bytes, a->ip);
-		memcpy(a->bytes, p->bytes + 6, 6);
-		memcpy(a->bytes + 6, p->bytes, 6);
-	}
-	to = a->bytes + a->ip;
-	l4 = to + header;
-	a->l4 = a->ip + header;
 	memcpy(l4, tcp + 2, 2);
 	memcpy(l4 + 2, tcp, 2);
 	set_word(l4 + 8, SEQ + 1);
+	l4[12] = (a->length - a->l4) / 4 << 4;
 	l4[13] = 0x12;
 	set_half(l4 + 14, WINDOW);
-	set_word(l4 + n, 0x02040000 | (rule & 0xffff ? rule & 0xffff : ipv6 ? 1440 : 1460));
-	n += 4;
+	set_word(l4 + 20, 0x02040000 | (rule & 0xffff ? rule & 0xffff : ipv6 ? 1440 : 1460));
 	if (stamp) {
-		set_word(l4 + n, sack ? 0x0402080a : 0x0101080a);
-		set_word(l4 + n + 4, expect_stamp(scales ? offer->scale : -1, sack));
-		set_word(l4 + n + 8, TSVAL);
-		n += 12;
+		set_word(l4 + at, sack ? 0x0402080a : 0x0101080a);
+		set_word(l4 + at + 4, expect_stamp(scales ? offer->scale : -1, sack));
+		set_word(l4 + at + 8, TSVAL);
+		at += 12;
 	}
-	if (scales) {
-		set_word(l4 + n, 0x01030300 | (rule >> SYNPROXY_SCALE & 15));
-		n += 4;
-	}
-	l4[12] = n / 4 << 4;
-	a->length = a->l4 + n;
-	if (ipv6) {
-		*to = 0x60;
-		set_half(to + 4, n);
-		to[6] = 6;
-		to[7] = 64;
-		memcpy(to + 8, ip + 24, 16);
-		memcpy(to + 24, ip + 8, 16);
-	} else {
-		*to = 0x45;
-		set_half(to + 2, 20 + n);
-		to[6] = 0x40;
-		to[8] = 64;
-		to[9] = 6;
-		memcpy(to + 12, ip + 16, 4);
-		memcpy(to + 16, ip + 12, 4);
-		set_half(to + 10, ~add_up(0, to, 20));
-	}
+	if (scales)
+		set_word(l4 + at, 0x01030300 | (rule >> SYNPROXY_SCALE & 15));
 }
 
 /* ---- running ---- */
@@ -221,25 +141,6 @@ static int run(struct packet *ret, const struct bpf_program *program, const stru
 	return opts.retval;
 }
 
-static void make(struct packet *p, const struct frame_spec *spec, bool raw)
-{
-	static struct frame f;
-	size_t off;
-
-	frame_make(&f, spec);
-	off = raw ? f.l3 : 0;
-	*p = (struct packet){ .length = f.length - off, .ip = f.l3 - off, .l4 = f.l4 - off };
-	memcpy(p->bytes, f.bytes + off, p->length);
-}
-
-static void hex(const char *what, const struct packet *p)
-{
-	printf("  %s %zu:", what, p->length);
-	for (size_t i = 0; i < p->length && i < 140; i++)
-		printf("%s%02x", i % 4 ? "" : " ", p->bytes[i]);
-	printf("\n");
-}
-
 /* ---- SYN-ACKs ---- */
 
 static void compare(const char *where, const char *belief, uint32_t rule, struct packet *got,
@@ -252,13 +153,13 @@ static void compare(const char *where, const char *belief, uint32_t rule, struct
 		check(false, "%s, %s, rule %x: %zu bytes are no SYN-ACK", where, belief, rule, got->length);
 		return;
 	}
-	sums = tcp_sum(got->bytes + got->ip) == 0xffff;
+	sums = transport_sum(got->bytes + got->ip) == 0xffff;
 	memset(l4 + 4, 0, 4);
 	memset(l4 + 16, 0, 2);
 	if (!check(sums && got->length == wanted->length && !memcmp(got->bytes, wanted->bytes, got->length),
 		   "%s, %s, rule %x%s", where, belief, rule, sums ? "" : ": the checksum is wrong")) {
-		hex("wanted", wanted);
-		hex("got   ", got);
+		packet_show("wanted", wanted);
+		packet_show("got   ", got);
 	}
 }
 
@@ -270,7 +171,7 @@ static void make_ack(struct packet *ack, const struct frame_spec *syn, const str
 	spec.flags = 0x10;
 	spec.seq = SEQ + 1;
 	spec.ack = word(syn_ack->bytes + syn_ack->l4 + 4) + 1;
-	make(ack, &spec, raw);
+	packet_make(ack, &spec, raw);
 }
 
 static void expect_cookie(const char *where, const char *what, const struct packet *ack, bool right)
@@ -322,7 +223,7 @@ static void try_syn(const char *where, const struct frame_spec *spec, const stru
 	s.tcp_options = (offer->n + 3) / 4;
 	s.tcp_bytes = offer->bytes;
 	s.n_tcp_bytes = offer->n;
-	make(&syn, &s, raw);
+	packet_make(&syn, &s, raw);
 	expect_syn_ack(&wanted, &syn, rule, offer);
 	bpf->bss->offer = rule;
 	verdict = run(&got, bpf->progs.syn_xdp, &syn);
@@ -377,7 +278,7 @@ static void try_refused(void)
 	for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++) {
 		uint64_t before = counter(COUNTER_ANSWERS_REFUSED);
 
-		make(&p, &refused[i].frame, false);
+		packet_make(&p, &refused[i].frame, false);
 		check(run(&got, bpf->progs.syn_xdp, &p) == XDP_DROP, "no answer %s", refused[i].belief);
 		check(counter(COUNTER_ANSWERS_REFUSED) - before == 1, "no answer %s: the counter", refused[i].belief);
 	}
