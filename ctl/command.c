@@ -26,6 +26,7 @@ const struct option_info option_info[OPTION_MAX] = {
 	[OPTION_RULES] = { "rules", "FILE", "judge by this rule file, not by the running rules" },
 	[OPTION_DEVICE] = { "device", "NAME", "the device the packets belong to; it need not exist" },
 	[OPTION_HOOK] = { "hook", "HOOK", "xdp, tc-ingress or tc-egress" },
+	[OPTION_INTERVAL] = { "interval", "SECONDS", "how long to wait for a change at most (30)" },
 };
 
 const struct command *command_find(const char *name)

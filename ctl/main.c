@@ -35,6 +35,8 @@ const struct command commands[] = {
 	  .options = OPTION_BIT(OPTION_RULES) | OPTION_BIT(OPTION_DEVICE) | OPTION_BIT(OPTION_HOOK),
 	  .required = OPTION_BIT(OPTION_DEVICE) | OPTION_BIT(OPTION_HOOK), .least = 1, .most = 1 },
 	{ "watch", cmd_watch, "", "print the events of log statements as they happen", .needs_root = true },
+	{ "agent", cmd_agent, "", "keep the running rules up to date with devices and names, until told to stop",
+	  .needs_root = true, .options = OPTION_BIT(OPTION_INTERVAL) },
 	{ "doctor", cmd_doctor, "", "say what this kernel can do and what is attached where", .most = 0 },
 	{ "verifier", cmd_verifier, "", "print how many instructions the verifier walks for each program",
 	  .needs_root = true },
