@@ -83,6 +83,11 @@ $(B)/libweir.a: $(LIB_OBJ)
 	$(say) AR $@
 	$(Q)rm -f $@ && ar qcs $@ $^
 
+# What tests take from the commands: each links what it names.
+$(B)/libcmd.a: $(filter-out $(B)/ctl/main.o,$(CMD_OBJ))
+	$(say) AR $@
+	$(Q)rm -f $@ && ar qcs $@ $^
+
 $(B)/weir: $(CMD_OBJ) $(B)/libweir.a
 	$(say) LINK $@
 	$(Q)$(CC) $(CFLAGS) $(SAN) -o $@ $(CMD_OBJ) $(B)/libweir.a $(LIBS)
@@ -101,10 +106,10 @@ $(TEST_SKEL): $(B)/tests/%.skel.h: $(B)/ctl/tests/%.bpf.o
 
 $(TEST_SRC:%.c=$(B)/%.o): | $(TEST_SKEL)
 
-$(B)/tests/%: $(B)/ctl/tests/%.o $(THELP_OBJ) $(B)/libweir.a
+$(B)/tests/%: $(B)/ctl/tests/%.o $(THELP_OBJ) $(B)/libcmd.a $(B)/libweir.a
 	@mkdir -p $(@D)
 	$(say) LINK $@
-	$(Q)$(CC) $(CFLAGS) $(SAN) -o $@ $< $(THELP_OBJ) $(B)/libweir.a $(LIBS)
+	$(Q)$(CC) $(CFLAGS) $(SAN) -o $@ $< $(THELP_OBJ) $(B)/libcmd.a $(B)/libweir.a $(LIBS)
 
 clean: ## remove what was built
 	rm -rf $(B)

@@ -9,10 +9,11 @@ enum guard_http_result { HTTP_BAD, HTTP_PLAIN, HTTP_TOKEN };
 
 struct guard_request {
 	__u32 tokens; /* in: GUARD_TOKEN_* that count */
-	__u32 n_payload;
 	__u32 result; /* out: enum guard_http_result */
 	__u32 n_method;
 	__u32 n_path;
+	__u32 odd_path; /* 1: a server may take the path for another one; no rule names it */
+	__u32 session;  /* 1: it asks for a session token, which rules for paths let pass */
 	char method[8];
 	char path[GUARD_PATH];
 };

@@ -128,9 +128,9 @@ __weak __noinline int guard_path_is(__u64 generation, __u32 number)
 		return 0;
 	rule = &t->rule[number & (GUARD_RULES_TOTAL - 1)];
 	n = rule->n_path;
-	if (!n)
+	if (!n || request->session)
 		return 1;
-	if (n > GUARD_PATH || request->n_path < n)
+	if (n > GUARD_PATH || request->n_path < n || request->odd_path)
 		return 0;
 	for (__u32 i = 0; i < GUARD_PATH; i++) {
 		if (i >= n)
@@ -170,11 +170,9 @@ static __always_inline __u32 guard_packet_request(struct __sk_buff *skb, struct 
 
 	if (!request)
 		return GUARD_DID_TABLE;
-	request->n_payload = 0;
 	if (s->reason != REASON_RULE || s->key[KEY_L4] != IPPROTO_TCP || s->key[KEY_PRESENT] & PRESENT_FRAGMENT)
 		return GUARD_DID_BAD_REQUEST;
-	request->n_payload = guard_packet_payload(skb, s);
-	if (!request->n_payload) {
+	if (!guard_packet_payload(skb, s)) {
 		c->rule = guard_first_rule(c->rules);
 		return GUARD_DID_ALLOW;
 	}

@@ -34,9 +34,12 @@ static __always_inline const struct guard_tables *guard_now(__u64 *generation)
 }
 
 /* first: the first 16 bits of an address. */
-static __always_inline bool guard_near(const struct guard_tables *t, const bool ipv6, __u16 first)
+static __always_inline bool guard_near(const struct guard_tables *t, const bool ipv6, __u64 first)
 {
-	return t->near[ipv6][first / 64] >> (first % 64) & 1;
+	__u64 word = first / 64;
+
+	barrier_var(word); /* Verifier: 6.1 forgets what two bytes can be. */
+	return t->near[ipv6][word & (GUARD_NEAR_WORDS - 1)] >> (first % 64) & 1;
 }
 
 static __always_inline const struct guard *guard_of(const struct guard_tables *t, const struct guard_case *c)

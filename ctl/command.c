@@ -26,6 +26,9 @@ const struct option_info option_info[OPTION_MAX] = {
 	[OPTION_RULES] = { "rules", "FILE", "judge by this rule file, not by the running rules" },
 	[OPTION_DEVICE] = { "device", "NAME", "the device the packets belong to; it need not exist" },
 	[OPTION_HOOK] = { "hook", "HOOK", "xdp, tc-ingress or tc-egress" },
+	[OPTION_OUTPUT] = { "output", "FILE", "append to this file, and move it away when it is large" },
+	[OPTION_FORMAT] = { "format", "FORMAT", "text, json, syslog or journal" },
+	[OPTION_ROTATE] = { "rotate", "SIZE,COUNT", "size to move FILE at, and how many old ones stay (64M,5)" },
 	[OPTION_INTERVAL] = { "interval", "SECONDS", "how long to wait for a change at most (30)" },
 };
 

@@ -9,6 +9,7 @@
 #include "../lang/strbuf.h"
 #include "../out/out.h"
 #include "flow.h"
+#include "watch.h"
 
 static void add_options(struct strbuf *b, uint32_t options)
 {
@@ -67,11 +68,10 @@ static void add_nouns(struct strbuf *b)
 	}
 }
 
-static void add_filter(struct strbuf *b)
+static void add_filter(struct strbuf *b, const struct word_list *list)
 {
-#define X(id, name, type) strbuf_str(b, " " name);
-	FLOW_WORDS(X)
-#undef X
+	for (size_t i = 0; i < list->n; i++)
+		strbuf_format(b, " %s", list->words[i].name);
 }
 
 static char *bash_script(void)
@@ -97,7 +97,7 @@ static char *bash_script(void)
 		if (*c->args == '[' && strchr(c->args, '|'))
 			add_choices(&b, c->args);
 		else if (strstr(c->args, "FILTER"))
-			add_filter(&b);
+			add_filter(&b, c->run == cmd_watch ? &watch_words : &flow_words);
 		strbuf_str(&b, "\" ;;\n");
 	}
 	add_nouns(&b);

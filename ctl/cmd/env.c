@@ -128,17 +128,22 @@ static int world_glob(void *context, const char *pattern, char ***ret_paths, siz
 	return rc;
 }
 
-static int world_user(void *context, const char *name, uint32_t *ret_uid)
+int user_number(const char *name, uint32_t *ret_uid)
 {
 	const struct passwd *user;
 
-	(void)context;
 	errno = 0;
 	user = getpwnam(name);
 	if (!user)
 		return errno ? -errno : -ENOENT;
 	*ret_uid = user->pw_uid;
 	return 0;
+}
+
+static int world_user(void *context, const char *name, uint32_t *ret_uid)
+{
+	(void)context;
+	return user_number(name, ret_uid);
 }
 
 /* The members of a group may be many: the buffer grows with them. */

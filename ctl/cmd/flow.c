@@ -45,18 +45,6 @@ static int listing_open(struct listing *listing, char **words, size_t n)
 	return EXIT_FAILED;
 }
 
-/* A value as rules write it; malloc'ed. */
-static char *value_text(enum value_type type, unsigned int family, struct value value)
-{
-	struct set one = { .n_types = 1, .type = { type } };
-	struct range range = { .family = family, .prefix_len = 255, .lo = value, .hi = value };
-	static const struct policy none;
-
-	if (type == TYPE_ADDR)
-		range.prefix_len = family == 4 ? 32 : 128;
-	return element_print(&none, &one, &range);
-}
-
 /* ---- list ---- */
 
 static const char *proto_text(struct listing *listing, uint8_t proto)

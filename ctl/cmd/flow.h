@@ -7,6 +7,7 @@
 
 #include "../../bpf/abi.h"
 #include "../lang/policy.h"
+#include "words.h"
 
 struct run;
 
@@ -41,11 +42,10 @@ enum flow_word {
 		FLOW_WORD_MAX
 };
 
+extern const struct word_list flow_words;
+
 struct flow_filter {
-	bool has[FLOW_WORD_MAX];
-	struct range *ranges[FLOW_WORD_MAX]; /* one of them must hold the flow's; malloc'ed */
-	size_t n_ranges[FLOW_WORD_MAX];
-	const char *state;
+	struct word_value word[FLOW_WORD_MAX];
 };
 
 /* `proto tcp dport 22`: pairs of a word and a value, each word once. enum exit_code, EXIT_USAGE with a problem. */

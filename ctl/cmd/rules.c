@@ -146,3 +146,14 @@ char *set_type_text(const struct set *set)
 		strbuf_format(&b, "%s%s", i ? " . " : "", value_type_name(set->type[i]));
 	return strbuf_take(&b);
 }
+
+char *value_text(enum value_type type, unsigned int family, struct value value)
+{
+	struct set one = { .n_types = 1, .type = { type } };
+	struct range range = { .family = (uint8_t)family, .prefix_len = 255, .lo = value, .hi = value };
+	static const struct policy none;
+
+	if (type == TYPE_ADDR)
+		range.prefix_len = family == 4 ? 32 : 128;
+	return element_print(&none, &one, &range);
+}

@@ -39,3 +39,5 @@ const char *reason_text(enum reason reason);
 bool reason_is_malformed(enum reason reason);
 /* "addr . proto . port", malloc'ed. */
 char *set_type_text(const struct set *set);
+/* One value as rules write it; malloc'ed. family: 4 or 6, of addresses only. */
+char *value_text(enum value_type type, unsigned int family, struct value value);

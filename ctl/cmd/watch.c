@@ -1,229 +1,264 @@
 // SPDX-License-Identifier: GPL-2.0
-/* watch: the events of `log` statements, until interrupted. */
-#include "cmd.h"
+/* watch: events as they happen, until interrupted. */
+#include "watch.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "../command.h"
 #include "../out/out.h"
+#include "cmd.h"
 #include "rules.h"
+
+#define NS_PER_S      1000000000ull
+#define POLL_MS       200
+#define LOSSES_NS     (5 * NS_PER_S) /* between counts of what was lost */
+#define DRAIN_NS      NS_PER_S       /* for what is in the ring when we are told to stop */
+#define WAIT_RULES_MS 500
 
 struct watch {
 	struct run *run;
-	struct weir_root *names; /* whose rules the numbers in events mean; opened again when another generation runs */
-	int64_t offset_ns;       /* from the monotonic clock to the calendar */
+	struct event_reader *reader;
+	struct weir_root *root; /* whose rules the numbers in events mean; opened again when others run */
+	struct watch_losses *losses;
+	struct watch_output *output;
+	struct word_value filter[WATCH_WORDS_MOST];
+	struct watch_scene scene;
+	struct record record;
+	uint64_t told_ns; /* when losses were counted last */
+	uint64_t end_ns;  /* 0: nobody has told us to stop */
 };
 
-static volatile int stop;
+static volatile sig_atomic_t stop, moved;
 
-static void on_signal(int signal)
+static void on_stop(int signal)
 {
 	(void)signal;
 	stop = 1;
 }
 
-static int64_t clock_ns(clockid_t clock)
+static void on_hangup(int signal)
+{
+	(void)signal;
+	moved = 1;
+}
+
+static uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec now;
 
 	clock_gettime(clock, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+/* ---- the rules ---- */
+
+/* What runs now; watch->root is NULL where nothing does. */
+static void open_rules(struct watch *watch)
+{
+	struct diag ignored;
+
+	if (watch->root)
+		root_close(watch->root);
+	watch->root = NULL;
+	diag_init(&ignored);
+	if (root_open(&watch->root, watch->run->bpffs, ROOT_READ, &ignored))
+		watch->root = NULL;
+	else
+		root_unlock(watch->root);
+	diag_clear(&ignored);
 }
 
 /* The rules an event was made by, or NULL: numbers of another generation must not be given names of this one. */
 static const struct running *rules_of(struct watch *watch, uint64_t generation)
 {
-	const struct running *running = watch->names ? root_running(watch->names) : NULL;
-	struct diag ignored;
+	const struct running *running = watch->root ? root_running(watch->root) : NULL;
 
-	if (running && running->generation >= generation)
-		return running->generation == generation ? running : NULL;
-	if (watch->names)
-		root_close(watch->names);
-	watch->names = NULL;
-	diag_init(&ignored);
-	if (root_open(&watch->names, watch->run->bpffs, ROOT_READ, &ignored))
-		watch->names = NULL;
-	else
-		root_unlock(watch->names);
-	diag_clear(&ignored);
-	running = watch->names ? root_running(watch->names) : NULL;
+	if (!running || running->generation < generation) {
+		open_rules(watch);
+		running = watch->root ? root_running(watch->root) : NULL;
+	}
 	return running && running->generation == generation ? running : NULL;
 }
 
-/* ---- one event ---- */
+/* ---- records ---- */
 
-static void say_time(struct watch *watch, uint64_t time_ns)
-{
-	int64_t at_ns = (int64_t)time_ns + watch->offset_ns;
-	time_t at = at_ns / 1000000000;
-	char text[64];
-	struct tm tm;
-
-	gmtime_r(&at, &tm);
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	out_format(watch->run->out, "time", "%s.%06dZ", text, (int)(at_ns % 1000000000 / 1000));
-	out_text(watch->run->out, "%s.%06dZ", text, (int)(at_ns % 1000000000 / 1000));
-}
-
-/* A part of the packet, printed as rules write it. */
-static void say_value(struct watch *watch, const struct running *running, const char *key, enum value_type type,
-		      uint8_t family, struct value value)
-{
-	struct set one = { .n_types = 1, .type = { type } };
-	struct range range = { .family = family, .prefix_len = 255, .lo = value, .hi = value };
-	static const struct policy none;
-	char *text;
-
-	if (type == TYPE_ADDR)
-		range.prefix_len = family == 4 ? 32 : 128;
-	text = element_print(running ? running->policy : &none, &one, &range);
-	if (!text)
-		return;
-	out_string(watch->run->out, key, text);
-	out_text(watch->run->out, " %s %s", key, text);
-	free(text);
-}
-
-static void say_number(struct watch *watch, const char *key, uint32_t number)
-{
-	out_integer(watch->run->out, key, number);
-	out_text(watch->run->out, " %s %u", key, number);
-}
-
-static struct value words(const uint32_t *key, enum key_word first, unsigned int n)
-{
-	struct value value = { 0 };
-
-	for (unsigned int i = 0; i < n; i++)
-		value.w[i] = key[first + i];
-	return value;
-}
-
-static void say_transport(struct watch *watch, const struct running *running, const uint32_t *key)
-{
-	switch (key[KEY_L4]) {
-	case IPPROTO_TCP:
-	case IPPROTO_UDP:
-	case IPPROTO_SCTP:
-		say_number(watch, "sport", key[KEY_SPORT]);
-		say_number(watch, "dport", key[KEY_DPORT]);
-		break;
-	case IPPROTO_ICMP:
-	case IPPROTO_ICMPV6:
-		say_value(watch, running, "type", key[KEY_L4] == IPPROTO_ICMP ? TYPE_ICMP : TYPE_ICMPV6, 0,
-			  (struct value){ { key[KEY_ICMP] >> 8 } });
-		say_number(watch, "code", key[KEY_ICMP] & 0xff);
-		break;
-	default:
-		break;
-	}
-	if (key[KEY_L4] == IPPROTO_TCP)
-		say_value(watch, running, "flags", TYPE_TCPFLAGS, 0, words(key, KEY_TCPFLAGS, 1));
-}
-
-static void say_headers(struct watch *watch, const struct running *running, const uint32_t *key)
-{
-	uint8_t family = (uint8_t)key[KEY_FAMILY];
-
-	if (key[KEY_PRESENT] & PRESENT_LINK) {
-		say_value(watch, running, "smac", TYPE_MAC, 0, words(key, KEY_SMAC0, 2));
-		say_value(watch, running, "dmac", TYPE_MAC, 0, words(key, KEY_DMAC0, 2));
-	}
-	if (key[KEY_PRESENT] & PRESENT_VLAN0)
-		say_number(watch, "vlan", key[KEY_VLAN0] & 0xfff);
-	if (key[KEY_PRESENT] & PRESENT_VLAN1)
-		say_number(watch, "vlan_inner", key[KEY_VLAN1] & 0xfff);
-	if (!family) {
-		say_value(watch, running, "ether_type", TYPE_ETYPE, 0, words(key, KEY_ETYPE, 1));
-		return;
-	}
-	say_value(watch, running, "saddr", TYPE_ADDR, family, words(key, KEY_SADDR0, 4));
-	say_value(watch, running, "daddr", TYPE_ADDR, family, words(key, KEY_DADDR0, 4));
-	if (key[KEY_PROTO] < 256)
-		say_value(watch, running, "proto", TYPE_PROTO, 0, words(key, KEY_PROTO, 1));
-	if (key[KEY_PRESENT] & PRESENT_FRAGMENT) {
-		out_bool(watch->run->out, "fragment", true);
-		out_text(watch->run->out, " fragment");
-	}
-	say_transport(watch, running, key);
-}
-
-static void say_rule(struct watch *watch, const struct running *running, const struct event *event)
-{
-	const struct policy *policy = running ? running->policy : NULL;
-	const struct filter *filter =
-		policy && event->filter < policy->n_filters ? &policy->filters[event->filter] : NULL;
-	const char *prefix =
-		policy && event->prefix < policy->n_log_prefixes ? policy->log_prefixes[event->prefix] : NULL;
-	struct out *out = watch->run->out;
-
-	out_string(out, "filter", filter ? filter->name : NULL);
-	out_text(out, " %s", filter ? filter->name : "?");
-	if (filter && event->rule < filter->n_rules) {
-		struct location loc = filter->rules[event->rule].loc;
-		const char *file = policy_location_file(policy, loc);
-
-		out_format(out, "rule", "%s:%u", file, loc.line);
-		out_text(out, " %s:%u", file, loc.line);
-	} else {
-		out_null(out, "rule");
-	}
-	out_string(out, "prefix", prefix);
-	if (prefix)
-		out_text(out, " \"%s\"", prefix);
-}
-
-static int on_event(void *context, const struct event *event)
+static int say(void *context, const struct record *record)
 {
 	struct watch *watch = context;
-	const struct running *running = rules_of(watch, event->generation);
-	struct out *out = watch->run->out;
-	char device[64];
 
-	if (link_name(event->ifindex, device))
-		snprintf(device, sizeof(device), "%u", event->ifindex);
-	say_time(watch, event->time_ns);
-	out_integer(out, "generation", event->generation);
-	out_string(out, "hook", hook_name((enum hook)event->hook));
-	out_string(out, "device", device);
-	out_text(out, " %s %s", hook_name((enum hook)event->hook), device);
-	say_rule(watch, running, event);
-	say_number(watch, "length", event->length);
-	say_headers(watch, running, event->key);
-	out_text(out, "\n");
-	out_record_end(out);
-	out_flush(out);
-	return out_failed(out);
+	if (!watch_filter_holds(watch->filter, record))
+		return 0;
+	return watch_output_say(watch->output, record, &watch->run->diag);
+}
+
+static int on_record(void *context, const void *data, size_t size)
+{
+	struct watch *watch = context;
+	const struct event *event = data;
+	const struct guard_event *guard = data;
+
+	(void)size;
+	/* New ones may come as fast as we read. */
+	if (watch->end_ns && clock_ns(CLOCK_MONOTONIC) > watch->end_ns)
+		return -ECANCELED;
+	if (event->kind == EVENT_LOG) {
+		watch->scene.running = rules_of(watch, event->generation);
+		event_record(&watch->record, &watch->scene, event);
+	} else {
+		watch->scene.running = rules_of(watch, guard->generation);
+		guard_record(&watch->record, &watch->scene, guard);
+	}
+	return say(watch, &watch->record);
+}
+
+static int tell_losses(struct watch *watch)
+{
+	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+	struct event_losses now;
+	struct diag ignored;
+	int rc;
+
+	watch->told_ns = now_ns;
+	if (!watch->root || !root_is_current(watch->root))
+		open_rules(watch);
+	if (!watch->root)
+		return 0;
+	/* Another command may take the programs down just now. */
+	diag_init(&ignored);
+	rc = root_losses(watch->root, &now, &ignored);
+	diag_clear(&ignored);
+	if (rc)
+		return 0;
+	watch->scene.running = root_running(watch->root);
+	rc = watch_losses_tell(watch->losses, &now, events_malformed(watch->reader), &watch->scene, now_ns, say, watch);
+	free(now.loss);
+	return rc;
+}
+
+static int read_events(struct watch *watch, int timeout_ms)
+{
+	/* The calendar may be set, and goes on while the machine sleeps. */
+	watch->scene.offset_ns = (int64_t)(clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC));
+	return events_read(watch->reader, timeout_ms, on_record, watch, &watch->run->diag);
+}
+
+/* ---- from the first to the last ---- */
+
+/* The rules were taken down: others will be loaded some time, and nothing of theirs is to be missed. */
+static int follow(struct watch *watch)
+{
+	struct timespec pause = { .tv_nsec = WAIT_RULES_MS * 1000000L };
+
+	events_close(watch->reader);
+	watch->reader = NULL;
+	for (;;) {
+		open_rules(watch);
+		if (watch->root)
+			break;
+		nanosleep(&pause, NULL);
+		if (stop)
+			return 0;
+	}
+	watch_losses_free(watch->losses);
+	watch->losses = watch_losses_new(true);
+	if (!watch->losses)
+		return diag_oom(&watch->run->diag);
+	return events_open(&watch->reader, watch->root, &watch->run->diag);
+}
+
+static int finish(struct watch *watch)
+{
+	int rc;
+
+	if (!watch->reader)
+		return 0;
+	watch->end_ns = clock_ns(CLOCK_MONOTONIC) + DRAIN_NS;
+	rc = read_events(watch, 0);
+	/* Twice: see watch_lost.c. */
+	for (unsigned int i = 0; i < 2 && (!rc || rc == -ECANCELED); i++)
+		rc = tell_losses(watch);
+	return rc;
+}
+
+static int watch_all(struct watch *watch)
+{
+	int rc = tell_losses(watch);
+
+	while (!rc && !stop) {
+		rc = read_events(watch, POLL_MS);
+		if (!rc && moved) {
+			moved = 0;
+			rc = watch_output_reopen(watch->output, &watch->run->diag);
+		}
+		if (!rc && clock_ns(CLOCK_MONOTONIC) - watch->told_ns >= LOSSES_NS)
+			rc = tell_losses(watch);
+		if (!rc && events_ended(watch->reader))
+			rc = follow(watch);
+	}
+	return rc ? rc : finish(watch);
+}
+
+static void on_signals(bool file)
+{
+	struct sigaction stopping = { .sa_handler = on_stop }, moving = { .sa_handler = on_hangup };
+
+	sigaction(SIGINT, &stopping, NULL);
+	sigaction(SIGTERM, &stopping, NULL);
+	if (file)
+		sigaction(SIGHUP, &moving, NULL);
+}
+
+static int start(struct watch *watch, const struct watch_output_options *options)
+{
+	struct run *run = watch->run;
+	const struct running *running;
+	int rc, code = running_open(run, &watch->root, &running);
+
+	if (code != EXIT_DONE)
+		return code;
+	on_signals(options->file);
+	rc = root_unlock(watch->root);
+	if (rc)
+		diag_errno(&run->diag, -rc, "cannot let go of the lock");
+	if (!rc)
+		rc = events_open(&watch->reader, watch->root, &run->diag);
+	if (!rc)
+		rc = watch_output_open(&watch->output, options, &run->diag);
+	watch->losses = watch_losses_new(false);
+	if (!rc && !watch->losses)
+		rc = diag_oom(&run->diag);
+	return rc ? EXIT_FAILED : EXIT_DONE;
 }
 
 int cmd_watch(struct run *run)
 {
-	struct watch watch = { .run = run };
-	struct sigaction action = { .sa_handler = on_signal };
-	const struct running *running;
-	struct weir_root *root = NULL;
-	int code, rc;
+	struct watch_output_options options = { .stop = &stop };
+	struct watch *watch = calloc(1, sizeof(*watch));
+	int code;
 
 	out_lines(run->out);
-	code = running_open(run, &root, &running);
-	if (code != EXIT_DONE)
-		return code;
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-	watch.offset_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC);
-	rc = root_unlock(root);
-	if (rc)
-		diag_errno(&run->diag, -rc, "cannot let go of the lock");
-	else
-		rc = root_watch(root, on_event, &watch, &stop, &run->diag);
-	if (watch.names)
-		root_close(watch.names);
-	root_close(root);
-	return rc < 0 ? EXIT_FAILED : EXIT_DONE;
+	if (!watch) {
+		diag_oom(&run->diag);
+		return EXIT_FAILED;
+	}
+	watch->run = run;
+	/* The words first: what is wrong with them does not depend on what runs. */
+	code = watch_output_options(run, &options);
+	if (code == EXIT_DONE)
+		code = words_read(run, &watch_words, run->operands, run->n_operands, watch->filter);
+	if (code == EXIT_DONE)
+		code = start(watch, &options);
+	if (code == EXIT_DONE && watch_all(watch))
+		code = EXIT_FAILED;
+	watch_output_close(watch->output);
+	watch_losses_free(watch->losses);
+	events_close(watch->reader);
+	if (watch->root)
+		root_close(watch->root);
+	words_clear(&watch_words, watch->filter);
+	free(watch);
+	return code;
 }

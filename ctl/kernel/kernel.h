@@ -161,12 +161,43 @@ typedef int (*flow_handler)(void *context, const struct flow *flow, uint64_t lef
 /* Calls the handler for each flow of the running instance; what it returned last. */
 int root_flows(struct weir_root *root, flow_handler handler, void *context, struct diag *diag);
 
-/* ---- events: `log` statements ---- */
-typedef int (*event_handler)(void *context, const struct event *event);
-/* Calls the handler for each event until it returns non-zero or *stop is set. */
-int root_watch(struct weir_root *root, event_handler handler, void *context, const volatile int *stop,
-	       struct diag *diag);
+/* ---- events.c: what `log` statements and guards report through the ring buffer ---- */
 int root_unlock(struct weir_root *root); /* watching must not hold others up */
+/* false: since it was opened, its rules went, other programs took them over, or others run: open it again. */
+bool root_is_current(const struct weir_root *root);
+
+/* A record is a struct event or a struct guard_event, as its first word says (enum event_kind), and whole. Not 0: stop. */
+typedef int (*event_handler)(void *context, const void *record, size_t size);
+bool event_is_whole(const void *record, size_t size);
+
+/* Packets never wait for the reader: what finds the ring full is lost, and counted. */
+struct event_reader;
+/* The one reader of this root's events. -EBUSY where there is another. It outlives root, and other programs in its place. */
+int events_open(struct event_reader **ret, const struct weir_root *root, struct diag *diag);
+void events_close(struct event_reader *reader);
+/* What is there or comes within timeout_ms; 0, a negative errno with a problem, or what the handler returned. */
+int events_read(struct event_reader *reader, int timeout_ms, event_handler handler, void *context, struct diag *diag);
+/* Records so far that were not whole, and so not handed on. */
+uint64_t events_malformed(const struct event_reader *reader);
+/* The rules were taken down: nothing will come any more. */
+bool events_ended(const struct event_reader *reader);
+
+/* What was not reported, of all time; the identities of guards alone, those that nothing was lost of left out. */
+struct guard_loss {
+	struct guard_rate_key who;
+	uint64_t lost;
+};
+struct event_losses {
+	uint64_t generation; /* whose numbers of guards these are */
+	uint64_t logs, guards;
+	struct guard_loss *loss; /* malloc'ed */
+	size_t n;
+};
+int root_losses(struct weir_root *root, struct event_losses *ret, struct diag *diag);
+
+/* ---- cgroup_path.c ---- */
+/* Its way down from the root, "/system.slice/x.service", malloc'ed; NULL where it is gone, or cannot be seen from here. */
+char *cgroup_path(uint64_t id);
 
 /* ---- what this kernel can do ---- */
 enum probe_state { PROBE_NO, PROBE_YES, PROBE_UNKNOWN };

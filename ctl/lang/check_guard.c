@@ -20,15 +20,15 @@ static bool overlap(const struct guard_target *a, const struct guard_target *b)
 	       value_compare(&b->addr.lo, &a->addr.hi) <= 0 && (a->port == b->port || !a->port || !b->port);
 }
 
-static void report(struct lang *l, const struct guard_target *target, const struct guard_target *other,
-		   const char *format, const char *name)
+/* format: with the text of the target, then a name */
+static void __attribute__((format(printf, 4, 0)))
+report(struct lang *l, struct location loc, const struct guard_target *target, const char *format, const char *name)
 {
 	char *text = guard_target_print(target);
 
 	if (!text)
 		arena_give_up(l->arena);
-	diag_error(l->diag, target->loc, format, text, name);
-	diag_other(l->diag, other->loc);
+	diag_error(l->diag, loc, format, text, name);
 	free(text);
 }
 
@@ -38,7 +38,8 @@ static bool stated_twice(struct lang *l, const struct guard_statement *guard, co
 	for (const struct guard_target *other = guard->targets; other < target; other++) {
 		if (!guard_target_same(other, target) || (other->provider && target->provider))
 			continue;
-		report(l, target, other, "the endpoint %s stands twice in guard '%s'", guard->name);
+		report(l, target->loc, target, "the endpoint %s stands twice in guard '%s'", guard->name);
+		diag_other(l->diag, other->loc);
 		return true;
 	}
 	return false;
@@ -51,8 +52,9 @@ static void check_overlap(struct lang *l, const struct guard_statement *guard, c
 		for (size_t j = 0; j < before->n_targets; j++) {
 			if (!overlap(&guard->targets[i], &before->targets[j]))
 				continue;
-			report(l, &guard->targets[i], &before->targets[j], "the endpoint %s is guarded by '%s' already",
-			       before->name);
+			report(l, guard->targets[i].loc, &guard->targets[i],
+			       "the endpoint %s is guarded by '%s' already", before->name);
+			diag_other(l->diag, before->targets[j].loc);
 			diag_hint(l->diag, "an endpoint has one guard: put what they allow into one block");
 			return;
 		}
@@ -84,7 +86,8 @@ static void check_tokens(struct lang *l, const struct guard_statement *guard, co
 			diag_error(l->diag, allow->loc, "'token required', and provider '%s' has no tokens",
 				   target->provider);
 		else
-			diag_error(l->diag, allow->loc, "'token required', and an endpoint has no tokens");
+			report(l, allow->loc, target,
+			       "'token required', and the endpoint %s of guard '%s' has no tokens", guard->name);
 		diag_other(l->diag, target->loc);
 		diag_hint(l->diag,
 			  target->provider

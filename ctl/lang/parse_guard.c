@@ -116,16 +116,17 @@ static bool parse_word_of(struct parser *p, const struct named_number *words, co
 
 static bool parse_deny(struct parser *p, struct guard_block *block)
 {
+	struct location loc = p->tok.loc;
 	uint32_t number;
 
 	parser_next(p);
-	if (!parser_state_once(p, "'deny'", p->last.loc, &block->deny))
-		return false;
 	if (!parser_accept_word(p, "errno")) {
 		parser_expected(p, "'errno' behind 'deny'");
 		diag_hint(p->l->diag, "a guard denies all whom no 'allow' names; 'deny errno NAME' says how");
 		return false;
 	}
+	if (!parser_state_once(p, "'deny'", loc, &block->deny))
+		return false;
 	if (!parse_word_of(p, guard_errnos, "an error that a guard can answer",
 			   "the name of an error behind 'errno', as in EPERM", &number))
 		return false;

@@ -278,7 +278,7 @@ static bool parse_kind(struct parser *p, enum guard_principal_kind *ret)
 	if (p->tok.kind != T_WORD)
 		return parser_expected(p, "'user', 'group', 'cgroup' or 'service' behind 'allow'");
 	if (!words_find_in(guard_principals, part.text, part.length, &kind))
-		return parse_guard_unknown(p, &part, "what 'allow' can name", guard_principals);
+		return parse_guard_unknown(p, &part, "a kind of identity", guard_principals);
 	parser_next(p);
 	*ret = (enum guard_principal_kind)kind;
 	return true;

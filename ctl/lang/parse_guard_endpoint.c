@@ -166,8 +166,7 @@ static bool guardable(struct parser *p, const struct raw_part *part, const struc
 	for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++) {
 		if (!overlaps(range, refused[i].family, &refused[i].lo, &refused[i].hi))
 			continue;
-		diag_error(p->l->diag, raw_place(part), "'%.*s' has %s, which cannot be guarded", (int)part->length,
-			   part->text, refused[i].what);
+		diag_error(p->l->diag, raw_place(part), "no guard can stand before %s", refused[i].what);
 		diag_hint(p->l->diag, "%s", refused[i].hint);
 		return false;
 	}
@@ -196,7 +195,7 @@ static bool parse_token_kind(struct parser *p, unsigned int *ret)
 	uint32_t token;
 
 	if (p->tok.kind != T_WORD)
-		return parser_expected(p, "whose tokens these are behind 'token', as in 'token aws'");
+		return parser_expected(p, "a kind of token behind 'token', as in 'token aws'");
 	if (!words_find_in(guard_tokens, part.text, part.length, &token))
 		return parse_guard_unknown(p, &part, "a kind of token", guard_tokens);
 	parser_next(p);

@@ -2,6 +2,8 @@
 /* The writer for scripts: one JSON document at the end, or one object a line. */
 #include "writer.h"
 
+#include "../lang/strbuf.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,26 +28,25 @@ static struct json_out *json_out(struct out *out)
 	return (struct json_out *)out;
 }
 
-/* JSON is UTF-8, but rule files and interface names are bytes: what is no UTF-8 becomes U+FFFD. */
+/* JSON is UTF-8, but rule files, interfaces and programs have names of bytes: each that is no UTF-8 becomes U+FFFD. */
 static json_t *string_from_bytes(const char *text)
 {
+	struct strbuf clean = { 0 };
 	json_t *string = json_string(text);
-	char *clean, *at;
+	size_t n, left = strlen(text);
 
 	if (string)
 		return string;
-	clean = malloc(3 * strlen(text) + 1);
-	if (!clean)
-		return NULL;
-	for (at = clean; *text; text++) {
-		if ((unsigned char)*text < 0x80)
-			*at++ = *text;
+	for (; left; text += n, left -= n) {
+		n = utf8_length(text, left);
+		if (n)
+			strbuf_add(&clean, text, n);
 		else
-			at = stpcpy(at, "\xef\xbf\xbd");
+			strbuf_str(&clean, "\xef\xbf\xbd");
+		n = n ? n : 1;
 	}
-	*at = '\0';
-	string = json_string(clean);
-	free(clean);
+	string = clean.failed ? NULL : json_string(clean.text);
+	strbuf_clear(&clean);
 	return string;
 }
 
@@ -82,13 +83,14 @@ static void json_open(struct out *out, const char *key, bool array)
 static void print_value(struct json_out *json, const json_t *value)
 {
 	if (!json->out.failed &&
-	    json_dumpf(value, stdout, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15))) /* 0.1 stays 0.1 */
+	    json_dumpf(value, json->out.to,
+		       JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15))) /* 0.1 stays 0.1 */
 		out_fail(&json->out);
 }
 
 static void print_char(struct json_out *json, char c)
 {
-	if (!json->out.failed && putchar(c) == EOF)
+	if (!json->out.failed && putc(c, json->out.to) == EOF)
 		out_fail(&json->out);
 }
 
@@ -175,8 +177,29 @@ static void dump_rest(struct json_out *json, const json_t *document)
 	char *text = json_dumps(document, JSON_COMPACT | JSON_REAL_PRECISION(15));
 
 	print_char(json, ',');
-	if (!text || (!json->out.failed && puts(text + 1) == EOF))
+	if (!text || (!json->out.failed && fprintf(json->out.to, "%s\n", text + 1) < 0))
 		out_fail(&json->out);
+	free(text);
+}
+
+/*
+ * A record is shown by pagers and terminals as it is, and its strings are others': all beyond ASCII is escaped, and DEL,
+ * which JSON takes for a letter. It only stands in strings.
+ */
+static void dump_record(struct json_out *json)
+{
+	char *text = json_dumps(json->open[0], JSON_COMPACT | JSON_REAL_PRECISION(15) | JSON_ENSURE_ASCII);
+
+	if (!text) {
+		errno = ENOMEM;
+		out_fail(&json->out);
+	}
+	for (const char *at = text; at && *at && !json->out.failed; at++)
+		if (*at != 0x7f)
+			print_char(json, *at);
+		else if (fputs("\\u007F", json->out.to) == EOF)
+			out_fail(&json->out);
+	print_char(json, '\n');
 	free(text);
 }
 
@@ -186,7 +209,7 @@ static void json_record(struct out *out)
 
 	if (!out->lines)
 		return;
-	dump(json, json->open[0]);
+	dump_record(json);
 	json_object_clear(json->open[0]);
 }
 

@@ -9,7 +9,27 @@
 
 struct out *out_new(bool json)
 {
-	return json ? out_json_new() : out_text_new();
+	struct out *out = json ? out_json_new() : out_text_new();
+
+	if (out)
+		out->to = stdout;
+	return out;
+}
+
+struct out *out_records_new(enum out_form form, FILE *to)
+{
+	static struct out *(*const new[])(void) = {
+		[OUT_FORM_TEXT] = out_text_new,
+		[OUT_FORM_JSON] = out_json_new,
+		[OUT_FORM_JOURNAL] = out_journal_new,
+	};
+	struct out *out = new[form]();
+
+	if (out) {
+		out->to = to;
+		out->lines = true;
+	}
+	return out;
 }
 
 bool out_is_json(const struct out *out)
@@ -37,7 +57,7 @@ void out_fail(struct out *out)
 
 void out_flush(struct out *out)
 {
-	if (fflush(stdout))
+	if (fflush(out->to))
 		out_fail(out);
 }
 

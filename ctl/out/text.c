@@ -7,7 +7,7 @@
 
 static void text_text(struct out *out, const char *format, va_list args)
 {
-	if (!out->failed && vprintf(format, args) < 0)
+	if (!out->failed && vfprintf(out->to, format, args) < 0)
 		out_fail(out);
 }
 

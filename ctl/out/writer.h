@@ -22,8 +22,9 @@ struct out_value {
 
 struct out {
 	const struct out_writer *writer;
+	FILE *to;
 	bool lines;  /* a record a line instead of one document */
-	bool failed; /* stdout took no more; error says why */
+	bool failed; /* it took no more; error says why */
 	int error;   /* errno of that */
 };
 
@@ -40,6 +41,13 @@ struct out_writer {
 
 struct out *out_text_new(void);
 struct out *out_json_new(void);
+struct out *out_journal_new(void);
 
-/* Remembers that writing to stdout failed with errno. */
+/* The bytes of the UTF-8 character there, of which n are at hand; 0: it is none. */
+size_t utf8_length(const char *text, size_t n);
+/* Escaped as by out_quote(), without its quotes. */
+struct strbuf;
+void quote_add(struct strbuf *b, const char *text);
+
+/* Remembers that writing failed with errno. */
 void out_fail(struct out *out);

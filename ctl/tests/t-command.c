@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The table of commands, --help and docs/weir.8 say the same; so do bpf/reasons.h and the manual page. Runs the built
+ * The table of commands, --help and docs/weir.8 say the same; so do bpf/reasons.h, bpf/guard_outcomes.h and the manual page. Runs the built
  * command ($WEIR, or weir in $B or .build) from the top of the tree.
  */
 #include <stdarg.h>
@@ -12,6 +12,7 @@
 
 #include <jansson.h>
 
+#include "../../bpf/guard_outcomes.h"
 #include "../../bpf/reasons.h"
 #include "check.h"
 
@@ -166,9 +167,18 @@ static void check_reasons(void)
 	}
 	REASONS(X)
 #undef X
+#define X(id, json, kind, sentence)                                                                                    \
+	{                                                                                                              \
+		char item[200];                                                                                        \
+                                                                                                                       \
+		snprintf(item, sizeof(item), "\n.It Cm %s\n%c%s.\n", json, sentence[0] & ~0x20, sentence + 1);         \
+		check(strstr(page, item), "docs/weir.8 has no outcome '%s' with its sentence", json);                  \
+	}
+	GUARD_OUTCOMES(X)
+#undef X
 	size_t n = 0;
 
-	for (const char *at = strstr(page, "\n.Sh REASONS"); at && at < strstr(page, "\n.Sh ENVIRONMENT"); at++)
+	for (const char *at = strstr(page, "\n.Sh REASONS"); at && at < strstr(page, "\n.Ss Outcomes of guards"); at++)
 		n += !strncmp(at, "\n.It Cm ", 8);
 	check(n == REASON_MAX, "docs/weir.8 has %zu reasons, bpf/reasons.h %d", n, REASON_MAX);
 }
@@ -212,6 +222,8 @@ static void check_completions(void)
 	check_completed("weir show f", " flows ");
 	check_completed("weir show \"\"", " reasons flows ");
 	check_completed("weir set l", " load list ");
+	check_completed("weir watch \"\"", " event guard filter verdict outcome ");
+	check_completed("weir watch --r", " --rotate ");
 }
 
 /* ---- wrong command lines ---- */

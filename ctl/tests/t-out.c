@@ -113,6 +113,7 @@ static int bytes(struct out *out)
 {
 	out_string(out, "a", "t\xc3\xa4g \x1b\"\\");
 	out_string(out, "b", "\xff\xc3");
+	out_string(out, "c", "\xff\xc3\xa4");
 	return 0;
 }
 
@@ -157,6 +158,77 @@ static int failing_records(struct out *out)
 	return problem(out);
 }
 
+static int hostile_records(struct out *out)
+{
+	out_lines(out);
+	out_string(out, "s", "\xc3\xa4\x7f\xc2\x9b\n\xff\"\xe2\x80\xae");
+	out_record_end(out);
+	return 0;
+}
+
+/* What a form makes of a record. */
+static void play_record(enum out_form form, const char *want)
+{
+	char *got = NULL;
+	size_t length;
+	FILE *file = open_memstream(&got, &length);
+	struct out *out = file ? out_records_new(form, file) : NULL;
+
+	if (!out)
+		exit(1);
+	for (unsigned int i = 0; i < 2; i++) {
+		out_string(out, "name", "a\nMESSAGE=\"b\"\xff");
+		out_integer(out, "n", i);
+		out_null(out, "none");
+		out_bool(out, "yes", true);
+		out_text(out, "name %s\n", "x");
+		out_record_end(out);
+	}
+	out_finish(out, 0);
+	fclose(file);
+	if (!strcmp(got, want)) {
+		passed++;
+	} else {
+		failed++;
+		printf("FAIL form %d\n got    %s\n wanted %s\n", (int)form, got, want);
+	}
+	free(got);
+}
+
+static void quotes(void)
+{
+	static const struct {
+		const char *text, *quoted;
+	} rows[] = {
+		{ "curl", "curl" },
+		{ "/usr/bin/curl-8.0", "/usr/bin/curl-8.0" },
+		{ "", "\"\"" },
+		{ "a b", "\"a b\"" },
+		{ "a\"b\\c", "\"a\\\"b\\\\c\"" },
+		{ "a\nb\x1b[2J\x7f", "\"a\\x0ab\\x1b[2J\\x7f\"" },
+		{ "t\xc3\xa4g", "\"t\xc3\xa4g\"" },
+		{ "\xff\xc3", "\"\\xff\\xc3\"" },
+		{ "\xc0\xaf \xe0\x80\xaf \xed\xa0\x80", "\"\\xc0\\xaf \\xe0\\x80\\xaf \\xed\\xa0\\x80\"" },
+		{ "\xf4\x90\x80\x80", "\"\\xf4\\x90\\x80\\x80\"" },
+		{ "\xf0\x9f\x94\xa5", "\"\xf0\x9f\x94\xa5\"" },
+		{ "a\xe2\x80\xae"
+		  "b\xc2\x9b",
+		  "\"a\\xe2\\x80\\xaeb\\xc2\\x9b\"" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char *got = out_quote(rows[i].text);
+
+		if (got && !strcmp(got, rows[i].quoted)) {
+			passed++;
+		} else {
+			failed++;
+			printf("FAIL quoting row %zu: %s, wanted %s\n", i, got ? got : "(nothing)", rows[i].quoted);
+		}
+		free(got);
+	}
+}
+
 #define PROBLEMS                                                                                                       \
 	"\"problems\":[{\"severity\":\"error\",\"file\":\"a.rules\",\"line\":1,\"column\":5,\"message\":\"odd "        \
 	"'dport'\","                                                                                                   \
@@ -182,10 +254,19 @@ int main(void)
 	play("json: also one that a failure cut off", unfinished_long, true, 1,
 	     "{\"flows\":[{}],\"ok\":false,\"problems\":[]}\n");
 	play("json: bytes that are no UTF-8", bytes, true, 0,
-	     "{\"ok\":true,\"a\":\"t\xc3\xa4g \\u001B\\\"\\\\\",\"b\":\"\xef\xbf\xbd\xef\xbf\xbd\",\"problems\":[]}\n");
+	     "{\"ok\":true,\"a\":\"t\xc3\xa4g \\u001B\\\"\\\\\",\"b\":\"\xef\xbf\xbd\xef\xbf\xbd\","
+	     "\"c\":\"\xef\xbf\xbd\xc3\xa4\",\"problems\":[]}\n");
 	play("json: the largest number", large, true, 0, "{\"ok\":true,\"n\":9223372036854775807,\"problems\":[]}\n");
 	play("text: records", records, false, 0, "packet 1\npacket 2\n");
 	play("json: a record a line", records, true, 0, "{\"packet\":1}\n{\"packet\":2}\n");
+	play("json: strings of records are ASCII", hostile_records, true, 0,
+	     "{\"s\":\"\\u00E4\\u007F\\u009B\\n\\uFFFD\\\"\\u202E\"}\n");
+	play_record(OUT_FORM_TEXT, "name x\nname x\n");
+	play_record(OUT_FORM_JSON, "{\"name\":\"a\\nMESSAGE=\\\"b\\\"\\uFFFD\",\"n\":0,\"none\":null,\"yes\":true}\n"
+				   "{\"name\":\"a\\nMESSAGE=\\\"b\\\"\\uFFFD\",\"n\":1,\"none\":null,\"yes\":true}\n");
+	play_record(OUT_FORM_JOURNAL, "MESSAGE=name x\nWEIR_NAME=a\\x0aMESSAGE=\\\"b\\\"\\xff\nWEIR_N=0\nWEIR_YES=1\n"
+				      "MESSAGE=name x\nWEIR_NAME=a\\x0aMESSAGE=\\\"b\\\"\\xff\nWEIR_N=1\nWEIR_YES=1\n");
+	quotes();
 	play("json: problems have their places", problem, true, 3, "{\"ok\":false,\"half\":{}," PROBLEMS);
 	play("json: a failure behind records", failing_records, true, 3,
 	     "{\"packet\":1}\n{\"packet\":2}\n{\"ok\":false," PROBLEMS);
