@@ -29,6 +29,7 @@ const struct option_info option_info[OPTION_MAX] = {
 	[OPTION_OUTPUT] = { "output", "FILE", "append to this file, and move it away when it is large" },
 	[OPTION_FORMAT] = { "format", "FORMAT", "text, json, syslog or journal" },
 	[OPTION_ROTATE] = { "rotate", "SIZE,COUNT", "size to move FILE at, and how many old ones stay (64M,5)" },
+	[OPTION_GROUP] = { "group", "GROUP", "who else may read FILE" },
 	[OPTION_INTERVAL] = { "interval", "SECONDS", "how long to wait for a change at most (30)" },
 };
 

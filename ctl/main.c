@@ -36,7 +36,8 @@ const struct command commands[] = {
 	  .required = OPTION_BIT(OPTION_DEVICE) | OPTION_BIT(OPTION_HOOK), .least = 1, .most = 1 },
 	{ "watch", cmd_watch, "[FILTER...]", "tell the events of log statements and guards as they happen",
 	  .needs_root = true,
-	  .options = OPTION_BIT(OPTION_OUTPUT) | OPTION_BIT(OPTION_FORMAT) | OPTION_BIT(OPTION_ROTATE),
+	  .options = OPTION_BIT(OPTION_OUTPUT) | OPTION_BIT(OPTION_FORMAT) | OPTION_BIT(OPTION_ROTATE) |
+		     OPTION_BIT(OPTION_GROUP),
 	  .most = OPERANDS_ANY },
 	{ "agent", cmd_agent, "", "keep the running rules up to date with devices and names, until told to stop",
 	  .needs_root = true, .options = OPTION_BIT(OPTION_INTERVAL) },

@@ -21,9 +21,9 @@
 #include "notify.h"
 #include "rules.h"
 
-#define INTERVAL      30    /* seconds between two looks, where nothing asks for one */
+#define INTERVAL      30 /* seconds between two looks, where nothing asks for one */
 #define INTERVAL_MOST 86400
-#define PAUSE_MS      100   /* between two looks, however fast devices come and go */
+#define PAUSE_MS      100 /* between two looks, however fast devices come and go */
 
 struct agent {
 	struct run *run;

@@ -45,10 +45,9 @@ int root_follow(struct weir_root *root, bool *ret_changed, struct diag *diag)
 	if (r || !behind)
 		return r;
 	/* A copy: root_apply() reads the running rules again, and frees those that it finds. */
-	r = manifest_read(&copy,
-			  (const char *)memory->manifest +
-				  (memory->control->generation & 1) * memory->capacity.n_manifest,
-			  diag);
+	r = manifest_read(
+		&copy, (const char *)memory->manifest + (memory->control->generation & 1) * memory->capacity.n_manifest,
+		diag);
 	if (r == 0) {
 		struct apply_options options = { .file = copy->file, .follow = true };
 

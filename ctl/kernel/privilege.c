@@ -94,6 +94,15 @@ const char *privilege_obstacle(void)
 	return NULL;
 }
 
+int privilege_join(unsigned int gid, const char *name, struct diag *diag)
+{
+	if (!setgid(gid))
+		return 0;
+	diag_errno(diag, errno, "cannot make files of group '%s'", name);
+	diag_hint(diag, "it must be this user's own group, or CAP_SETGID is needed");
+	return -EPERM;
+}
+
 int privilege_drop(enum privilege_keep keep, struct diag *diag)
 {
 	capng_select_t sets = CAPNG_SELECT_CAPS | CAPNG_SELECT_AMBIENT;

@@ -21,6 +21,9 @@ const char *privilege_obstacle(void);
 /* CAP_SYS_ADMIN: to mount, and to look at programs by their number. */
 bool privilege_is_admin(void);
 
+/* Files that this process makes from now on belong to this group. */
+int privilege_join(unsigned int gid, const char *name, struct diag *diag);
+
 enum privilege_keep {
 	PRIVILEGE_KEEP_NONE, /* enough to read what is open, and this user's own pins */
 	PRIVILEGE_KEEP_LOAD, /* the three */
