@@ -126,6 +126,8 @@ FOREIGN  := $(B)/netns-tests/foreign.bpf.o
 NETNSBPF := $(FOREIGN) $(B)/netns-tests/flood.bpf.o
 BENCH    := $(B)/bench
 MANDIR   ?= $(PREFIX)/share/man
+UNITDIR  ?= $(PREFIX)/lib/systemd/system
+UNITS    := $(wildcard docs/systemd/*.service)
 FUZZ_CC  ?= clang-19
 
 .PHONY: bench bench-build
@@ -235,10 +237,14 @@ verifier: all ## as root: load every program here and print its verified instruc
 abi: ## write docs/map-abi.md again, from bpf/abi*.h, maps.h and reasons.h
 	@docs/map-abi.py >docs/map-abi.md.new && mv docs/map-abi.md.new docs/map-abi.md
 
-install: all ## copy the command and its manual pages below DESTDIR and PREFIX (/usr/local)
+install: all ## copy the command, its manual pages and systemd units below DESTDIR and PREFIX (/usr/local)
 	install -D -m 755 $(B)/weir $(DESTDIR)$(PREFIX)/sbin/weir
 	for page in $(wildcard docs/*.[1-9]); do \
 		install -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; done
+	for unit in $(UNITS); do \
+		install -D -m 644 $$unit $(DESTDIR)$(UNITDIR)/$${unit##*/} && \
+		sed -i 's|=/usr/local/sbin/|=$(PREFIX)/sbin/|' $(DESTDIR)$(UNITDIR)/$${unit##*/} || exit 1; done
 
 uninstall: ## remove what install copied
-	rm -f $(DESTDIR)$(PREFIX)/sbin/weir $(foreach p,$(notdir $(wildcard docs/*.[1-9])),$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(p)))/$(p))
+	rm -f $(DESTDIR)$(PREFIX)/sbin/weir $(foreach p,$(notdir $(wildcard docs/*.[1-9])),$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(p)))/$(p)) \
+		$(addprefix $(DESTDIR)$(UNITDIR)/,$(notdir $(UNITS)))
