@@ -124,6 +124,7 @@ T        ?= 60
 SUB      := $(MAKE) --no-print-directory
 FOREIGN  := $(B)/netns-tests/foreign.bpf.o
 NETNSBPF := $(FOREIGN) $(B)/netns-tests/flood.bpf.o
+SEND     := $(B)/netns-tests/send
 BENCH    := $(B)/bench
 MANDIR   ?= $(PREFIX)/share/man
 UNITDIR  ?= $(PREFIX)/lib/systemd/system
@@ -142,12 +143,17 @@ demo: ## as root: build, and watch a small world being guarded
 	@$(SUB) all
 	@netns-tests/demo.py
 
-tests: $(TESTS) $(NETNSBPF) ## build what the tests need
+tests: $(TESTS) $(NETNSBPF) $(SEND) ## build what the tests need
 
 $(NETNSBPF): $(B)/netns-tests/%.bpf.o: netns-tests/%.bpf.c
 	@mkdir -p $(@D)
 	$(say) BPF $<
 	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
+$(SEND): $(wildcard netns-tests/send/*.[ch])
+	@mkdir -p $(@D)
+	$(say) CC $@
+	$(Q)$(CC) -D_GNU_SOURCE $(CFLAGS_ALL) -o $@ $(filter %.c,$^)
 
 check: ## as root: install, build, run all tests; the last line is the total
 	@netns-tests/deps.sh
@@ -161,7 +167,7 @@ check-unit: all tests ## the unit tests that need no root
 check-bpf: all tests ## as root: the unit tests that run the BPF programs
 	@netns-tests/run bpf
 
-check-netns: all $(NETNSBPF) ## as root: the whole system in network namespaces
+check-netns: all $(NETNSBPF) $(SEND) ## as root: the whole system in network namespaces
 	@netns-tests/run netns
 
 check-asan: ## the unit tests under AddressSanitizer and UBSan
@@ -234,7 +240,7 @@ fuzz: ## libFuzzer on the rule language for T seconds (T=60)
 verifier: all ## as root: load every program here and print its verified instructions
 	@$(B)/weir verifier
 
-abi: ## write docs/map-abi.md again, from bpf/abi*.h, maps.h and reasons.h
+abi: ## write docs/map-abi.md again, from the headers of bpf/
 	@docs/map-abi.py >docs/map-abi.md.new && mv docs/map-abi.md.new docs/map-abi.md
 
 install: all ## copy the command, its manual pages and systemd units below DESTDIR and PREFIX (/usr/local)

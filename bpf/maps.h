@@ -353,6 +353,41 @@ struct {
 	__type(value, struct answer);
 } answer_buffer __weak SEC(".maps");
 
+#define HTTP_HEAD_MOST 2048 /* bytes of a request's head; a power of two */
+#define HTTP_TEXT_MOST 48   /* bytes that any text which the scanner looks for may have */
+
+/* A request to a guarded endpoint while it is being read (guard_http.h): a CPU's own, as above. */
+struct guard_request {
+	/* in */
+	__u32 tokens; /* GUARD_TOKEN_*: what counts as a token */
+	/* out */
+	__u32 result; /* enum guard_http_result */
+	__u32 n_method;
+	__u32 n_path;   /* bytes of the path as it was sent, also if `path` has only its beginning; 0: not known */
+	__u32 odd_path; /* 1: a server may take the path for another one; no rule names it */
+	__u32 session;  /* 1: it asks for a session token, which rules for paths let pass */
+	char method[8]; /* zero behind its end, as the path */
+	char path[GUARD_PATH];
+	/* of the scanner */
+	__u32 state;
+	__u32 from; /* of the text that is being read */
+	__u32 to;   /* behind it */
+	__u32 verb; /* enum http_verb */
+	__u32 header;
+	__u32 seen;      /* bit of each enum http_header */
+	__u32 good;      /* of those, the ones with a value that they should have */
+	__u32 data;      /* offset of the head in the frame */
+	__u32 path_from; /* in the head */
+	__u8 head[HTTP_HEAD_MOST + HTTP_TEXT_MOST];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct guard_request);
+} guard_request __weak SEC(".maps");
+
 /*
  * The key of an array as a whole stack slot. Verifier: a slot that is written in part keeps what it held before
  * alive, and states that differ only there do not merge.

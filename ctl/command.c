@@ -23,6 +23,8 @@ const struct option_info option_info[OPTION_MAX] = {
 	[OPTION_OFFLINE] = { "offline", NULL, "compare with nothing loaded, or with --against; needs no root" },
 	[OPTION_AGAINST] = { "against", "OLD", "with --offline: compare with this rule file" },
 	[OPTION_FORCE] = { "force", NULL, "replace an XDP program that is not weir's" },
+	[OPTION_CGROUP] = { "cgroup", "PATH",
+			    "let guards judge the calls of this cgroup, not of all; its packets too" },
 	[OPTION_RULES] = { "rules", "FILE", "judge by this rule file, not by the running rules" },
 	[OPTION_DEVICE] = { "device", "NAME", "the device the packets belong to; it need not exist" },
 	[OPTION_HOOK] = { "hook", "HOOK", "xdp, tc-ingress or tc-egress" },

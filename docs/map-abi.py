@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""docs/map-abi.md from bpf/abi.h with the headers that it includes, bpf/maps.h and bpf/reasons.h.
+"""docs/map-abi.md from bpf/abi.h with the headers that it includes, bpf/maps.h and the lists of LISTS.
 
     map-abi.py            print the page
     map-abi.py --check    exit 1 where docs/map-abi.md is another one
@@ -23,14 +23,17 @@ INCLUDE = re.compile(r'^#include "(\w+\.h)"', re.M)
 OPEN = re.compile(r"(enum|struct) (\w+) \{")
 # Members, wherever lines break. A comment on the member's own line belongs to it, any other to what follows.
 MEMBER = {
-    "struct": re.compile(r"((?:struct |enum )?\w+) (\w+)((?:\[\w+\])*);(?:[ \t]*/\*(.*?)\*/)?\s*", re.S),
+    "struct": re.compile(r"((?:struct |enum )?\w+) (\w+(?:, \w+)*)((?:\[[\w /]+\])*);(?:[ \t]*/\*(.*?)\*/)?\s*", re.S),
     "enum": re.compile(r"(\w+)(?: = \w[\w +-]*)?\s*(?:,|$|(?=/))(?:[ \t]*/\*(.*?)\*/)?\s*", re.S),
 }
 GROUP = re.compile(r"/\*(.*?)\*/\s*", re.S)
 MAP = re.compile(r"struct \{\n((?:\t.*\n)+)\} (\w+) __weak SEC\(\"\.maps\"\);")
 OUTER = re.compile(r"^SET_OUTER\((\w+), (\w+), (\w+), struct (\w+)\);", re.M)
-REASON = re.compile(r'X\((\w+), "([a-z-]+)", ([RMF]), "([^"]*)"\)')
-KIND = {"R": "the rule file", "M": "its `malformed` policy", "F": "always drop"}
+LISTED = re.compile(r'X\((\w+), "([a-z-]+)", ([A-Z]), "([^"]*)"\)')
+# Headers with a list of X(NAME, "json-name", kind, "sentence"): a table each.
+LISTS = ("reasons.h", "guard_outcomes.h")
+REASONS = {"R": "the rule file", "M": "its `malformed` policy", "F": "always drop"}
+OUTCOMES = {"A": "goes on", "D": "is denied"}
 
 
 def read(name):
@@ -51,16 +54,22 @@ def members(kind, body):
         if not member and not group:
             return None
         words = (member or group).groups()
-        out.append(("member" if member else "group",) + words[:-1] + (" ".join((words[-1] or "").split()),))
+        comment = " ".join((words[-1] or "").split())
+        if not member:
+            out.append(("group", comment))
+        elif kind == "enum":
+            out.append(("member", words[0], comment))
+        else:
+            out += [("member", words[0], field, words[2], comment) for field in words[1].split(", ")]
         at = (member or group).end()
     return out
 
 
 def with_included(name):
-    """The header and those that it includes, the outermost first"""
+    """The header and those that it includes, the outermost first, without LISTS"""
     names = [name]
     for outer in names:
-        names += [inner for inner in INCLUDE.findall(read(outer)) if inner not in names]
+        names += [inner for inner in INCLUDE.findall(read(outer)) if inner not in names and inner not in LISTS]
     return names
 
 
@@ -83,9 +92,9 @@ def parse(name):
             start = at
             while not lines[at].endswith("};"):
                 at += 1
-            kind, name = OPEN.match(line).groups()
+            kind, what = OPEN.match(line).groups()
             body = "\n".join(lines[start:at + 1])
-            items.append((kind, name, comment, members(kind, body[body.index("{") + 1:-2].strip()) or fail()))
+            items.append((kind, what, comment, members(kind, body[body.index("{") + 1:-2].strip()) or fail()))
             comment = []
         elif line.startswith("static inline"):
             start = at
@@ -237,10 +246,10 @@ def maps(text):
         comment = comment_before(text, found.start())
         if not comment:
             continue # scratch: a packet's own
-        key, val = attribute(body, "key"), attribute(body, "value")
-        out += ["### %s" % name, "", "%s%s%s%s; entries: %s." % (
-            map_type(attribute(body, "type")), ", mmapable" if "MMAPABLE" in attribute(body, "map_flags") else "",
-            ", key `%s`" % key if key else "", ", value `%s`" % val if val else "", attribute(body, "max_entries")), ""]
+        about = map_type(attribute(body, "type")) + (", mmapable" if "MMAPABLE" in attribute(body, "map_flags") else "")
+        for what, said in (("key", ", key `%s`"), ("value", ", value `%s`"), ("max_entries", "; entries: %s")):
+            about += said % attribute(body, what) if attribute(body, what) else ""
+        out += ["### %s" % name, "", about + ".", ""]
         out += prose(comment_text(comment))
     outers = list(OUTER.finditer(text))
     out += ["### " + ", ".join(found.group(1) for found in outers), ""]
@@ -251,10 +260,10 @@ def maps(text):
     return out
 
 
-def reasons(text):
-    rows = [(str(i), "`REASON_%s`" % r[0], "`%s`" % r[1], KIND[r[2]], cell(r[3]))
-            for i, r in enumerate(REASON.findall(text))]
-    return table(("value", "name", "in JSON", "verdict from", ""), rows)
+def listed(name, prefix, kind, kinds):
+    rows = [(str(i), "`%s%s`" % (prefix, r[0]), "`%s`" % r[1], kinds[r[2]], cell(r[3]))
+            for i, r in enumerate(LISTED.findall(read(name)))]
+    return table(("value", "name", "in JSON", kind, ""), rows)
 
 
 def page():
@@ -262,12 +271,16 @@ def page():
     numbers = ask(items)
     out = ["<!-- SPDX-License-Identifier: GPL-2.0 -->", "<!-- Made by `make abi`; edit the headers instead. -->", "",
            "# Map ABI, version %d" % numbers["WEIR_ABI_VERSION"][0], "",
-           "What an instance pins below its directory (`/sys/fs/bpf/weir/N`), from `bpf/abi*.h`, `bpf/maps.h` and",
-           "`bpf/reasons.h`. An instance of another version is refused. Offsets and sizes are bytes.", "",
+           "What an instance pins below its directory (`/sys/fs/bpf/weir/N`), from `bpf/abi*.h`, `bpf/maps.h`,",
+           "`bpf/reasons.h` and `bpf/guard_outcomes.h`. An instance of another version is refused. Offsets and",
+           "sizes are bytes.", "",
            "## Maps", "", "Sizes here are the smallest; the command sets the real ones before it loads.", ""]
     out += maps(read("maps.h"))
     out += ["## Layouts", ""] + layouts(items, numbers)
-    out += ["## Reasons", "", "Each filter has one counter for each, in this order.", ""] + reasons(read("reasons.h"))
+    out += ["## Reasons", "", "Each filter has one counter for each, in this order.", ""]
+    out += listed("reasons.h", "REASON_", "verdict from", REASONS)
+    out += ["## Outcomes of guards", "", "Each guard has one counter for each and layer: [layer][outcome].", ""]
+    out += listed("guard_outcomes.h", "GUARD_DID_", "it", OUTCOMES)
     return "\n".join(out).rstrip("\n") + "\n"
 
 

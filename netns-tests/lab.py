@@ -168,11 +168,14 @@ class Space:
     def __init__(self, world, role):
         self.world, self.role = world, role
         self.name = "%s-%s" % (world.prefix, role)
-        run("ip", "netns", "add", self.name)
+        self.make()
         with inside(self.name):
             for name in ("all", "default", "lo"):
                 self._write("ipv6/conf/%s/accept_dad" % name, 0)
         self.ip("link", "set", "lo", "up")
+
+    def make(self):
+        run("ip", "netns", "add", self.name)
 
     @staticmethod
     def _write(key, value):
@@ -261,7 +264,7 @@ class World:
         self.prefix = "weir-%d-%d" % (os.getpid(), len(worlds))
         self.root = "%s/weir-t-%d-%d" % (BPFFS, os.getpid(), len(worlds))
         self.roots = {self.root}
-        self.spaces, self.children, self.sockets = {}, [], []
+        self.spaces, self.children, self.sockets, self.cgroups = {}, [], [], []
         self.dir = tempfile.mkdtemp(prefix="weir-t-")
         os.chmod(self.dir, 0o755)  # nginx's workers are somebody else
         worlds.append(self)
@@ -293,11 +296,21 @@ class World:
             shutil.rmtree(root, ignore_errors=True)
         for space in self.spaces.values():
             drop_space(space.name)
+        for path in reversed(self.cgroups):
+            drop_cgroup(path)
         shutil.rmtree(self.dir, ignore_errors=True)
 
-    def space(self, role):
-        self.spaces[role] = Space(self, role)
+    def space(self, role, kind=Space, *how):
+        self.spaces[role] = kind(self, role, *how)
         return self.spaces[role]
+
+    def cgroup(self, name):
+        """A cgroup of our own below the root; 'a/b' below 'a'. Its directory."""
+        top, *below = name.split("/")
+        path = os.path.join(cgroup_root(), "%s-%s" % (self.prefix, top), *below)
+        os.mkdir(path)
+        self.cgroups.append(path)
+        return path
 
     def other_root(self):
         root = "%s-%d" % (self.root, len(self.roots))
@@ -350,16 +363,40 @@ def drop_space(name):
     run("ip", "netns", "del", name, expect=None)
 
 
+def cgroup_root():
+    """Where the kernel's one tree of cgroups (version 2) is mounted."""
+    with open("/proc/self/mounts") as mounts:
+        for line in mounts:
+            _, where, kind, *_ = line.split()
+            if kind == "cgroup2":
+                return where
+    skip("no cgroup2 is mounted here")
+
+
+def drop_cgroup(path):
+    """A cgroup, those below it, and what still runs in them; only ever called with names that this library made."""
+    for where, _, _ in os.walk(path, topdown=False):
+        with open(os.path.join(where, "cgroup.procs")) as pids:
+            for pid in pids:
+                os.kill(int(pid), signal.SIGKILL)
+        wait(lambda: "populated 0" in open(os.path.join(where, "cgroup.events")).read())
+        os.rmdir(where)
+
+
 def sweep():
     """What a killed run left: names carry the process id of their maker."""
-    for where, pattern in (("/run/netns", r"weir-(\d+)-"), (BPFFS, r"weir-t-(\d+)-")):
+    ours = r"weir-(\d+)-"
+    places = [("/run/netns", ours, drop_space),
+              (BPFFS, r"weir-t-(\d+)-", lambda name: shutil.rmtree(os.path.join(BPFFS, name), ignore_errors=True))]
+    with open("/proc/self/mounts") as mounts:
+        if " cgroup2 " in mounts.read():
+            root = cgroup_root()
+            places.append((root, ours, lambda name: drop_cgroup(os.path.join(root, name))))
+    for where, pattern, drop in places:
         for name in os.listdir(where) if os.path.isdir(where) else []:
             found = re.match(pattern, name)
             if found and not os.path.exists("/proc/" + found[1]):
-                if where == BPFFS:
-                    shutil.rmtree(os.path.join(where, name), ignore_errors=True)
-                else:
-                    drop_space(name)
+                drop(name)
 
 
 def mount_bpffs():

@@ -21,14 +21,17 @@ def t_rule_files():
         check("%s: its own tests pass" % name, ran.code == 0, ran)
         with open(path) as text:
             body = re.sub(r"#.*", "", text.read())
-        check("%s: it has tests" % name, re.search(r"^\s*test\s+\"", body, re.M))
+        guards = re.search(r"^\s*guard\s", body, re.M)
+        if not guards or re.search(r"^\s*filter\s", body, re.M):  # tests are of filters
+            check("%s: it has tests" % name, re.search(r"^\s*test\s+\"", body, re.M))
         ran = host.weir("plan", "--offline", "--json", path)
         devices = set()
         for words in re.findall(r"\b(?:device|redirect|iif|oif)\s+([^;\n]+)", body) + re.findall(r"^\s*define\s+\w+\s*=\s*\{?([^}\n]+)", body, re.M):
             devices |= set(re.findall(r"\b[a-z]+\d\b", words))
         for n, device in enumerate(sorted(devices)):
             world.veth(far, "far%d" % n, host, device)
-        ran = host.weir("apply", path)
+        # Guards of a test judge nobody but whom it starts.
+        ran = host.weir("apply", *(["--cgroup", world.cgroup("rules")] if guards else []), path)
         check("%s: applies (devices %s)" % (name, " ".join(sorted(devices)) or "none"), ran.code == 0, ran)
         equal("%s: plan sees no difference then" % name, host.weir("plan", path).code, 0)
         equal("%s: down" % name, host.weir("down").code, 0)

@@ -22,6 +22,7 @@ static void say_applied(struct out *out, const char *file, const struct apply_re
 	out_integer(out, "detached", result->detached);
 	out_integer(out, "sets_loaded", result->sets_loaded);
 	out_integer(out, "sets_kept", result->sets_kept);
+	out_integer(out, "sockets_closed", result->closed);
 	out_real(out, "stage_ms", rounded(result->stage_ms));
 	out_real(out, "swap_ms", rounded(result->swap_ms));
 	if (result->unchanged) {
@@ -31,13 +32,17 @@ static void say_applied(struct out *out, const char *file, const struct apply_re
 	out_text(out, "%s: generation %llu runs\n", file, (unsigned long long)result->generation);
 	out_text(out, "  devices: %zu attached, %zu detached; sets: %zu loaded, %zu kept\n", result->attached,
 		 result->detached, result->sets_loaded, result->sets_kept);
+	if (result->closed)
+		out_text(out, "  guards: %zu sockets closed that were open to an endpoint\n", result->closed);
 	out_text(out, "  staged in %.1f ms, swapped in %.3f ms\n", result->stage_ms, result->swap_ms);
 }
 
 int cmd_apply(struct run *run)
 {
 	const char *file = run->operands[0];
-	struct apply_options options = { .force = run->value[OPTION_FORCE], .file = file };
+	struct apply_options options = { .force = run->value[OPTION_FORCE],
+					 .file = file,
+					 .cgroup = run->value[OPTION_CGROUP] };
 	struct apply_result result = { 0 };
 	struct weir_root *root = NULL;
 	struct rules rules = { 0 };

@@ -85,14 +85,10 @@ static void say_attachments(struct run *run, const struct attachment *attachment
 	for (size_t i = 0; i < n; i++) {
 		const struct attachment *a = &attachments[i];
 
-		out_text(run->out, "%-16s %-8s %s, %s\n", a->device, a->gone ? "gone" : "ours", hook_name(a->hook),
-			 a->how);
+		out_text(run->out, "%-16s %-8s %s, %s\n", a->cgroup ?: a->device, a->gone ? "gone" : "ours",
+			 a->guard ? "guard" : hook_name(a->hook), a->how);
 		out_object(run->out, NULL);
-		out_string(run->out, "device", a->device);
-		out_integer(run->out, "ifindex", a->ifindex);
-		out_string(run->out, "hook", hook_name(a->hook));
-		out_string(run->out, "how", a->how);
-		out_bool(run->out, "gone", a->gone);
+		attachment_say(run->out, a);
 		out_end(run->out);
 	}
 	out_end(run->out);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../command.h"
+#include "../out/out.h"
 #include "../lang/strbuf.h"
 #include "env.h"
 
@@ -122,6 +123,17 @@ static const struct {
 	REASONS(X)
 #undef X
 };
+
+void attachment_say(struct out *out, const struct attachment *a)
+{
+	out_bool(out, "guard", a->guard);
+	out_string(out, "device", a->cgroup ? NULL : a->device);
+	out_integer(out, "ifindex", a->ifindex);
+	out_string(out, "cgroup", a->cgroup);
+	out_string(out, "hook", a->cgroup ? NULL : hook_name(a->hook));
+	out_string(out, "how", a->how);
+	out_bool(out, "gone", a->gone);
+}
 
 const char *reason_name(enum reason reason)
 {

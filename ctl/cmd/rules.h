@@ -34,6 +34,8 @@ int running_open(struct run *run, struct weir_root **ret_root, const struct runn
 /* Names for people and scripts. */
 const char *hook_name(enum hook hook);
 enum hook hook_of(enum policy_hook hook);
+/* The members of an object that say where a program is. */
+void attachment_say(struct out *out, const struct attachment *attachment);
 const char *reason_name(enum reason reason);
 const char *reason_text(enum reason reason);
 bool reason_is_malformed(enum reason reason);

@@ -11,6 +11,7 @@
 #include "../out/out.h"
 #include "flow.h"
 #include "rules.h"
+#include "show_guard.h"
 
 enum part {
 	PART_RULES = 1,
@@ -18,7 +19,8 @@ enum part {
 	PART_COUNTERS = 4,
 	PART_DEVICES = 8,
 	PART_REASONS = 16,
-	PART_ALL = 31,
+	PART_GUARDS = 32,
+	PART_ALL = 63,
 };
 
 struct show {
@@ -57,7 +59,8 @@ static void text_counter(struct show *show, struct counter counter)
 static const struct attachment *attachment_find(const struct show *show, enum hook hook, uint32_t ifindex)
 {
 	for (size_t i = 0; i < show->n_attachments; i++)
-		if (show->attachments[i].hook == hook && show->attachments[i].ifindex == ifindex && ifindex)
+		if (!show->attachments[i].guard && show->attachments[i].hook == hook &&
+		    show->attachments[i].ifindex == ifindex && ifindex)
 			return &show->attachments[i];
 	return NULL;
 }
@@ -268,14 +271,13 @@ static void say_attachments(struct show *show)
 		const struct attachment *a = &show->attachments[i];
 
 		out_object(show->out, NULL);
-		out_string(show->out, "device", a->device);
-		out_integer(show->out, "ifindex", a->ifindex);
-		out_string(show->out, "hook", hook_name(a->hook));
-		out_string(show->out, "how", a->how);
-		out_bool(show->out, "gone", a->gone);
+		attachment_say(show->out, a);
 		out_end(show->out);
 		if (a->gone)
-			out_text(show->out, "device %s: was attached (%s), but has gone\n", a->device, a->how);
+			out_text(show->out, "%s %s: was attached (%s), but has gone\n", a->cgroup ? "cgroup" : "device",
+				 a->cgroup ?: a->device, a->how);
+		else if (a->guard && !(show->parts & PART_GUARDS))
+			out_text(show->out, "guards: %s on %s\n", a->how, a->cgroup ?: a->device);
 	}
 	out_end(show->out);
 }
@@ -417,6 +419,8 @@ static int show_say(struct show *show)
 			rc = say_filter(show, f);
 		out_end(show->out);
 	}
+	if (!rc && show->parts & PART_GUARDS)
+		rc = guards_say(show->out, show->running, show->counters, show->attachments, show->n_attachments);
 	if (!rc && show->parts & PART_DEVICES)
 		say_attachments(show);
 	if (!rc && show->parts & PART_SETS)
@@ -436,11 +440,8 @@ static int parts_find(struct run *run, unsigned int *ret)
 	static const struct {
 		const char *word;
 		unsigned int parts;
-	} words[] = { { "rules", PART_RULES },
-		      { "sets", PART_SETS },
-		      { "counters", PART_COUNTERS },
-		      { "devices", PART_DEVICES },
-		      { "reasons", PART_REASONS } };
+	} words[] = { { "rules", PART_RULES },     { "sets", PART_SETS },       { "counters", PART_COUNTERS },
+		      { "devices", PART_DEVICES }, { "reasons", PART_REASONS }, { "guards", PART_GUARDS } };
 
 	*ret = PART_ALL;
 	if (!run->n_operands)
@@ -455,7 +456,7 @@ static int parts_find(struct run *run, unsigned int *ret)
 			return EXIT_DONE;
 		}
 	diag_error(&run->diag, NOWHERE, "cannot show '%s'", run->operands[0]);
-	diag_hint(&run->diag, "one of: rules, sets, counters, devices, reasons, flows");
+	diag_hint(&run->diag, "one of: rules, sets, counters, devices, reasons, guards, flows");
 	return EXIT_USAGE;
 }
 

@@ -17,10 +17,9 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "load.h"
+#include "guard.h"
 #include "privilege.h"
 #include "probe.skel.h"
-#include "root.h"
 #include "synproxy.h"
 #include "weir.skel.h"
 
@@ -113,6 +112,64 @@ static void add(struct list *list, const char *name, enum probe_state state, con
 	snprintf(list->at[list->n++].detail, sizeof(list->at[0].detail), "%s", detail);
 }
 
+/* What guards are made of, one by one, so that a kernel that lacks some of it says what. */
+static void add_guards(struct list *list)
+{
+	static const struct {
+		const char *name, *yes, *no;
+		enum bpf_prog_type type;
+		enum bpf_func_id helper;
+	} parts[] = {
+		{ "guard-errno", "calls that a guard denies fail with the errno that it names",
+		  "bpf_set_retval (5.18) is missing: guards do not load", BPF_PROG_TYPE_CGROUP_SOCK_ADDR,
+		  BPF_FUNC_set_retval },
+		{ "guard-stamps", "packets know who connected their socket",
+		  "no socket storage at TC: guards do not load", BPF_PROG_TYPE_SCHED_CLS, BPF_FUNC_sk_storage_get },
+	};
+	static const char *const closes[] = {
+		[PROBE_NO] = "no CONFIG_INET_DIAG_DESTROY: connections older than a guard end at their next packet",
+		[PROBE_YES] = "connections older than a guard are closed when it comes up",
+		[PROBE_UNKNOWN] = "only root can ask",
+	};
+	struct capacity small = capacity_for(0, 0, 0, 0);
+	enum probe_state state;
+	struct cgroup top;
+	struct weir_bpf *bpf;
+	struct diag diag;
+
+	diag_init(&diag);
+	if (cgroup_top(&top, &diag) == 0) {
+		char detail[sizeof(list->at[0].detail)];
+
+		snprintf(detail, sizeof(detail), "%.100s%s", top.path,
+			 cgroup_is_top(&top) ? "" : ", which is not the host's: guards see the calls below it alone");
+		add(list, "cgroup2", PROBE_YES, detail);
+	} else {
+		add(list, "cgroup2", PROBE_NO, diag.n ? diag.problems[0].message : "not found");
+	}
+	diag_clear(&diag);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		int r = libbpf_probe_bpf_helper(parts[i].type, parts[i].helper, NULL);
+
+		state = r > 0 ? PROBE_YES : r == 0 ? PROBE_NO : PROBE_UNKNOWN;
+		add(list, parts[i].name, state,
+		    state == PROBE_YES  ? parts[i].yes
+		    : state == PROBE_NO ? parts[i].no
+					: "only root can ask");
+	}
+	small.features = FEATURE_GUARDS;
+	diag_init(&diag);
+	if (load_open(&bpf, &small, 0, &shared_none, &diag) == 0) {
+		add(list, "guards", PROBE_YES, "the guards' programs load");
+		load_close(bpf);
+	} else {
+		add(list, "guards", PROBE_NO, diag.n ? diag.problems[0].message : "the guards' programs do not load");
+	}
+	diag_clear(&diag);
+	state = guards_can_close();
+	add(list, "guard-close", state, closes[state]);
+}
+
 int kernel_probe(struct probe **ret, size_t *ret_n)
 {
 	struct capacity small = capacity_for(0, 0, 0, 0);
@@ -154,6 +211,7 @@ int kernel_probe(struct probe **ret, size_t *ret_n)
 	add(&list, "tcx", state, state == PROBE_YES ? "TC through links" : "before 6.6: TC through a clsact qdisc");
 	state = synproxy_probe(detail, sizeof(detail));
 	add(&list, "synproxy", state, detail);
+	add_guards(&list);
 	state = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0) & MEMBARRIER_CMD_GLOBAL ? PROBE_YES : PROBE_NO;
 	add(&list, "membarrier", state,
 	    state == PROBE_YES ? "waits for packets under old rules" : "a map update is used instead");
@@ -177,17 +235,15 @@ int kernel_verified(struct verified *ret, size_t *ret_n, struct diag *diag)
 
 	if (r)
 		return r;
-	bpf_object__for_each_program(program, bpf->obj)
-	{
-		static const char *const names[] = { "weir_xdp_answers", "weir_tc_ingress", "weir_tc_egress" };
+	for (enum entry i = 0; i < ENTRY_MAX && n < *ret_n; i++) {
 		struct bpf_prog_info info = { 0 };
 		uint32_t length = sizeof(info);
 
-		if (n == *ret_n || bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &length))
-			continue;
-		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-			if (!strcmp(names[i], bpf_program__name(program)))
-				ret[n++] = (struct verified){ names[i], info.verified_insns };
+		program = load_entry(bpf, i, small.features);
+		if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &length) == 0)
+			/* the name lives in the object */
+			ret[n++] = (struct verified){ i == ENTRY_XDP ? "weir_xdp_answers" : entry_info[i].name,
+						      info.verified_insns };
 	}
 	load_close(bpf);
 	*ret_n = n;

@@ -17,8 +17,9 @@ static const char *shown(struct parser *p, const struct raw_part *part)
 static bool resolve(struct parser *p, const struct raw_part *part, struct guard_allow *allow)
 {
 	const struct lang_env *env = p->l->env;
-	int (*lookup)(void *, const char *, uint32_t *) =
-		allow->kind == GUARD_ALLOW_USER ? env->lookup_user : env->lookup_group;
+	int (*lookup)(void *, const char *, uint32_t *) = !env                              ? NULL
+							  : allow->kind == GUARD_ALLOW_USER ? env->lookup_user
+											    : env->lookup_group;
 	const char *noun = guard_principal_word(allow->kind);
 	int r = -ENOSYS;
 
@@ -27,7 +28,9 @@ static bool resolve(struct parser *p, const struct raw_part *part, struct guard_
 			return true;
 		return !diag_error(p->l->diag, allow->loc, "no %s has the number %u", noun, ID_NONE);
 	}
-	if (lookup)
+	if (part->length > GUARD_NAME_MOST)
+		r = -ENOENT;
+	else if (lookup)
 		r = lookup(env->context, allow->name, &allow->id);
 	if (r >= 0)
 		return true;

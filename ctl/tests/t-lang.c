@@ -14,6 +14,7 @@
 
 #include "../lang/fields.h"
 #include "../lang/policy.h"
+#include "../lang/providers.h"
 #include "../lang/suggest.h"
 #include "policy_text.h"
 
@@ -481,6 +482,30 @@ static void test_manual(const char *directory)
 
 /* ---- the rules that users may copy ---- */
 
+/* The manual page lists providers as the table has them. */
+static void test_providers(const char *directory)
+{
+	char path[512];
+	char *page;
+	size_t length;
+
+	snprintf(path, sizeof(path), "%s/../../../docs/weir-rules.5", directory);
+	page = read_whole(path, &length);
+	for (const struct provider *p = providers; page && p->name; p++) {
+		char wanted[512], *to = wanted + sprintf(wanted, "\n.It Li %s\n", p->name);
+
+		for (const struct provider_endpoint *e = p->endpoint; e->addr; e++) {
+			to += sprintf(to, strchr(e->addr, ':') ? "%s[%s]:%u" : "%s%s:%u", e == p->endpoint ? "" : ", ",
+				      e->addr, e->port);
+			if (e->tokens)
+				to += sprintf(to, " (token %s)", guard_token_word((enum guard_token)e->tokens));
+		}
+		sprintf(to, ".\n%s.\n", p->source);
+		check(strstr(page, wanted) != NULL, "weir-rules.5 lacks a provider, or has another one", wanted);
+	}
+	free(page);
+}
+
 static void test_rules(const char *directory)
 {
 	char rules[512];
@@ -743,6 +768,7 @@ int main(int argc, char **argv)
 	test_monsters();
 	test_rules(directory);
 	test_manual(directory);
+	test_providers(directory);
 	test_mutations(directory, 200);
 	printf("%zu broken files rejected with a place and a reason\n", n_rejected);
 	printf("%zu passed, %zu failed\n", n_passed, n_failed);
