@@ -13,7 +13,7 @@ MULTIARCH := $(shell gcc -print-multiarch 2>/dev/null)
 
 WARN    := -Wall -Wextra -Werror
 CFLAGS  ?= -O2 -g
-LIBS    := -lxdp -lbpf -lnl-route-3 -lnl-idiag-3 -lnl-3 -ljansson -lelf -lz -lm
+LIBS    := -lxdp -lbpf -lcap-ng -lnl-route-3 -lnl-idiag-3 -lnl-3 -ljansson -lelf -lz -lm
 CPPFLAGS_ALL := -D_GNU_SOURCE -DWEIR_VERSION='"$(VERSION)"' -I$(B) -I/usr/include/libnl3
 CFLAGS_ALL   := -std=gnu11 $(WARN) -Wmissing-prototypes -Wstrict-prototypes $(CFLAGS)
 BPF_CFLAGS   := -O2 -g -target bpf -mcpu=v3 -D__bpf__ $(WARN) -Wno-unused-function -I/usr/include/$(MULTIARCH)
@@ -127,6 +127,8 @@ NETNSBPF := $(FOREIGN) $(B)/netns-tests/flood.bpf.o
 SEND     := $(B)/netns-tests/send
 BENCH    := $(B)/bench
 MANDIR   ?= $(PREFIX)/share/man
+UNITDIR  ?= $(PREFIX)/lib/systemd/system
+UNITS    := $(wildcard docs/systemd/*.service)
 FUZZ_CC  ?= clang-19
 
 .PHONY: bench bench-build
@@ -242,10 +244,14 @@ verifier: all ## as root: load every program here and print its verified instruc
 abi: ## write docs/map-abi.md again, from the headers of bpf/
 	@docs/map-abi.py >docs/map-abi.md.new && mv docs/map-abi.md.new docs/map-abi.md
 
-install: all ## copy the command and its manual pages below DESTDIR and PREFIX (/usr/local)
+install: all ## copy the command, its manual pages and systemd units below DESTDIR and PREFIX (/usr/local)
 	install -D -m 755 $(B)/weir $(DESTDIR)$(PREFIX)/sbin/weir
 	for page in $(wildcard docs/*.[1-9]); do \
 		install -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; done
+	for unit in $(UNITS); do \
+		install -D -m 644 $$unit $(DESTDIR)$(UNITDIR)/$${unit##*/} && \
+		sed -i 's|=/usr/local/sbin/|=$(PREFIX)/sbin/|' $(DESTDIR)$(UNITDIR)/$${unit##*/} || exit 1; done
 
 uninstall: ## remove what install copied
-	rm -f $(DESTDIR)$(PREFIX)/sbin/weir $(foreach p,$(notdir $(wildcard docs/*.[1-9])),$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(p)))/$(p))
+	rm -f $(DESTDIR)$(PREFIX)/sbin/weir $(foreach p,$(notdir $(wildcard docs/*.[1-9])),$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(p)))/$(p)) \
+		$(addprefix $(DESTDIR)$(UNITDIR)/,$(notdir $(UNITS)))

@@ -8,7 +8,9 @@
 #include <time.h>
 
 #include "../command.h"
+#include "../kernel/privilege.h"
 #include "../out/out.h"
+#include "env.h"
 #include "cmd.h"
 #include "rules.h"
 
@@ -211,6 +213,22 @@ static void on_signals(bool file)
 		sigaction(SIGHUP, &moving, NULL);
 }
 
+/* Files get its group as they are made: no right to change it later is needed. */
+static int join_group(struct run *run)
+{
+	const char *name = run->value[OPTION_GROUP];
+	struct world world = { 0 };
+	uint32_t gid;
+	int rc;
+
+	if (!name)
+		return 0;
+	rc = world_env(&world).lookup_group(&world, name, &gid);
+	if (rc)
+		return diag_errno(&run->diag, -rc, "there is no group '%s'", name);
+	return privilege_join(gid, name, &run->diag);
+}
+
 static int start(struct watch *watch, const struct watch_output_options *options)
 {
 	struct run *run = watch->run;
@@ -226,10 +244,15 @@ static int start(struct watch *watch, const struct watch_output_options *options
 	if (!rc)
 		rc = events_open(&watch->reader, watch->root, &run->diag);
 	if (!rc)
+		rc = join_group(run);
+	if (!rc)
 		rc = watch_output_open(&watch->output, options, &run->diag);
 	watch->losses = watch_losses_new(false);
 	if (!rc && !watch->losses)
 		rc = diag_oom(&run->diag);
+	/* Whoever gets hold of this process through what it reads gets no more than that. */
+	if (!rc)
+		rc = privilege_drop(PRIVILEGE_KEEP_NONE, &run->diag);
 	return rc ? EXIT_FAILED : EXIT_DONE;
 }
 

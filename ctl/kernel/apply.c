@@ -73,6 +73,15 @@ static int needed(const struct policy *policy, size_t device, struct location *r
 	return 0;
 }
 
+/* A redirect to a device that left goes on losing its packets; a filter waits for the device. */
+static void follow_missing(struct stage *s, size_t device)
+{
+	struct location loc;
+
+	if (needed(s->policy, device, &loc) == 2)
+		s->devices[device] = root_running(s->root)->devices[device];
+}
+
 static int resolve_devices(struct stage *s)
 {
 	const struct policy *policy = s->policy;
@@ -92,6 +101,10 @@ static int resolve_devices(struct stage *s)
 		}
 		if (r != -ENODEV)
 			return r;
+		if (s->options->follow) {
+			follow_missing(s, i);
+			continue;
+		}
 		switch (needed(policy, i, &loc)) {
 		case 1:
 			failed = diag_error(s->diag, loc, "device '%s' does not exist in this network namespace",
@@ -679,7 +692,7 @@ int root_apply(struct weir_root *root, const struct policy *policy, const struct
 	memset(ret, 0, sizeof(*ret));
 	if (r == 0)
 		r = resolve_devices(&s);
-	if (r == 0)
+	if (r == 0 && !options->follow)
 		r = synproxy_check(policy, diag);
 	if (r == 0)
 		r = guards_place(&s.cgroup, root, policy, options->cgroup, diag);
@@ -697,7 +710,8 @@ int root_apply(struct weir_root *root, const struct policy *policy, const struct
 	}
 	if (r == 0)
 		r = compile(&s);
-	if (r == 0)
+	/* Rules that are followed were tested when they came, with the sets that they came with. */
+	if (r == 0 && !options->follow)
 		r = verify(&s);
 	if (r == 0 && manifest_write(&s.manifest, policy, s.devices, s.counters, s.slots, options->file, netns_number(),
 				     &s.cgroup))
