@@ -316,7 +316,7 @@ struct guard_case {
 	__u32 identity; /* uid that reports are counted by, or GUARD_RATE_OTHERS */
 	__u32 outcome;  /* enum guard_outcome */
 	__u32 rule;     /* that allowed it, or RULE_NONE */
-	__u32 pad;
+	__u32 quiet;    /* 1: what allows it was told before: it is counted, and not told again */
 };
 
 /* One packet to an endpoint, with its sender: a CPU's own, as above. */
