@@ -206,7 +206,7 @@ bench: ## as root: what weir costs, beside its peers, into docs/performance.md; 
 	@$(SUB) bench-build
 	@netns-tests/bench/run $(if $(QUICK),--smoke,--report docs) $(CASES)
 
-bench-build: all $(BENCH)/drive $(BENCH)/timed $(BENCH)/oracle ## build the bench; then netns-tests/bench/run --quick
+bench-build: all $(BENCH)/drive $(BENCH)/timed $(BENCH)/oracle $(BENCH)/calls ## build the bench; then netns-tests/bench/run --quick
 
 $(BENCH)/%.bpf.o: netns-tests/bench/%.bpf.c
 	@mkdir -p $(@D)
