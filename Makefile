@@ -52,7 +52,7 @@ all: $(B)/weir ## build the command, its BPF programs inside it
 help: ## this list
 	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# ---- BPF: two entry files, linked to one object, made into a skeleton ----
+# ---- BPF: entry files, linked to one object, made into a skeleton ----
 
 $(B)/bpf/%.bpf.o: bpf/%.bpf.c
 	@mkdir -p $(@D)
@@ -142,6 +142,7 @@ demo: ## as root: build, and watch a small world being guarded
 	@netns-tests/deps.sh
 	@$(SUB) all
 	@netns-tests/demo.py
+	@netns-tests/demo_guard.py
 
 tests: $(TESTS) $(NETNSBPF) $(SEND) ## build what the tests need
 

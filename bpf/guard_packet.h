@@ -207,7 +207,7 @@ static __always_inline __u32 guard_packet_outcome(struct __sk_buff *skb, struct 
 	const struct guard *guard;
 	enum guard_sender sender;
 
-	if (!t)
+	if (!t || !guard_is_there(t, &p->judged))
 		return GUARD_DID_TABLE;
 	guard = guard_of(t, &p->judged);
 	if (s->key[KEY_PRESENT] & PRESENT_LATER)

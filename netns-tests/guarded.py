@@ -24,7 +24,6 @@ HOST, HOST6 = "192.0.2.2", "2001:db8::2"
 CLOUD_MAC, HOST_MAC = "02:00:00:00:00:c0", "02:00:00:00:00:40"
 ALLOWED, DENIED = 47001, 47002  # users that have no name
 
-LAYERS = ("call", "packet")
 DENIALS = ("deny", "deny-forwarded", "no-owner", "no-token", "path", "bad-request", "table")
 
 ENDPOINTS = "endpoint " + ", ".join(
@@ -147,20 +146,15 @@ class GuardCounters:
         self.guards = world.host.weir("show", "guards", "--json", expect=0).json["guards"]
 
     def packets(self, layer, outcome, name="metadata"):
-        for each in self.guards:
-            if each["name"] == name:
-                for counter in each["counters"]:
-                    if (counter["layer"], counter["outcome"]) == (layer, outcome):
-                        return counter["packets"]
-                return 0
-        raise KeyError(name)
+        return self.outcomes(name)[layer][outcome]
 
-    def denials(self, name="metadata"):
-        return {layer: sum(self.packets(layer, outcome, name) for outcome in DENIALS) for layer in LAYERS}
+    def outcomes(self, name="metadata"):
+        return next(each["outcomes"] for each in self.guards if each["name"] == name)
 
     def denials_since(self, before, name="metadata"):
-        earlier = before.denials(name)
-        return {layer: n - earlier[layer] for layer, n in self.denials(name).items()}
+        """By layer."""
+        now, then = self.outcomes(name), before.outcomes(name)
+        return {layer: sum(now[layer][each] - then[layer][each] for each in DENIALS) for layer in now}
 
 
 # ---- boxes: namespaces that reach the endpoint through the host ----
@@ -173,6 +167,7 @@ class Box:
 
     def __init__(self, world, space, link, came_by):
         self.world, self.space, self.link, self.came_by = world, space, link, came_by
+        self.cannot = set()  # ways that do not get through, guard or not
 
     def send(self, way, family, *options):
         return Sending(self.space, self.link, way, family, options)
@@ -234,6 +229,7 @@ def masqueraded_box(world):
         chain out { type nat hook postrouting priority srcnat; oifname "h0" iifname "v0" masquerade; }
     }
     """)
+    box.cannot = {"udplite-connect"}  # not all kernels translate it
     return box
 
 
@@ -244,6 +240,7 @@ def bridged_box(world):
     host.ip("link", "add", "br0", "address", HOST_MAC, "type", "bridge")
     for device in ("h0", "v0"):
         host.ip("addr", "flush", "dev", device)
+        host.ip("-6", "route", "flush", "dev", device)
         host.ip("link", "set", device, "master", "br0")
     host.ip("link", "set", "br0", "up")
     world.addresses(host, "br0", HOST + "/24", HOST6 + "/64")

@@ -39,7 +39,7 @@ static void print_options(struct out *out, uint32_t options)
 		if (!(options & OPTION_BIT(i)))
 			continue;
 		snprintf(both, sizeof(both), "%s %s", info->name, info->value ? info->value : "");
-		out_text(out, "  --%-15s %s\n", both, info->help);
+		out_text(out, "  --%-17s %s\n", both, info->help);
 	}
 }
 

@@ -10,7 +10,7 @@
  *   --raw                 keep CAP_NET_RAW
  *   --cgroup DIRECTORY    where the process is when it sends
  *   --userns              as root of a new user namespace
- *   --open-uid N  --open-cgroup DIRECTORY
+ *   --open-uid N  --open-cgroup DIRECTORY (where it sends)
  *                         who makes the socket; then the process becomes who sends
  *   --pass                another process makes the socket, and passes it on
  *   --delegated           ..and connects it
@@ -239,6 +239,8 @@ static void parse(struct request *r, int argc, char **argv)
 	if (!r->job.way || !(r->job.way->families & r->job.family))
 		bad("no such way of this family:", argv[optind]);
 	r->job.to_len = address(r->job.family, argv[optind + 2], number(argv[optind + 3]), &r->job.to);
+	if (!r->opener.cgroup)
+		r->opener.cgroup = r->who.cgroup;
 	if (r->from)
 		address(r->job.family, r->from, 0, &r->job.from);
 }

@@ -215,7 +215,7 @@ ssize_t job_answer(struct job *job)
 
 #define TCP  .type = SOCK_STREAM, .families = ALL_FAMILIES, .flags = WAY_CALL
 #define UDP  .type = SOCK_DGRAM, .families = ALL_FAMILIES, .flags = WAY_CALL
-#define LITE .type = SOCK_DGRAM, .protocol = IPPROTO_UDPLITE, .families = ALL_FAMILIES
+#define LITE .type = SOCK_DGRAM, .protocol = IPPROTO_UDPLITE
 #define PING                                                                                                           \
 	.type = SOCK_DGRAM, .protocol = IPPROTO_ICMP, .protocol6 = IPPROTO_ICMPV6, .families = IP_FAMILIES,            \
 	.say = say_echo
@@ -245,10 +245,12 @@ const struct way ways[] = {
 	{ "uring-udp-connect", UDP, .reach = uring_connect, .say = uring_send },
 	{ "uring-sendmsg", UDP, .say = uring_sendmsg },
 	{ "uring-sendmsg-sqpoll", UDP, .say = uring_sendmsg, .how = URING_SQPOLL },
-	{ "udplite-connect", LITE, .reach = reach, .say = say_datagram },
-	{ "udplite-sendto", LITE, .say = say_sendto },
+	{ "udplite-connect", LITE, .families = IP_FAMILIES, .reach = reach, .say = say_datagram },
+	/* Each send() of an IPv6 socket that is connected to an IPv4 address is one with an address. */
+	{ "udplite-mapped", LITE, .families = FAMILY_MAPPED, .flags = WAY_CALL, .reach = reach, .say = say_datagram },
+	{ "udplite-sendto", LITE, .families = ALL_FAMILIES, .flags = WAY_CALL, .say = say_sendto },
 	{ "ping", PING },
-	{ "ping-connect", PING, .reach = reach },
+	{ "ping-connect", PING, .flags = WAY_CALL, .reach = reach },
 	{ "raw-udp", RAW },
 	{ "raw-syn", RAW, .how = RAW_SYN },
 	{ "hdrincl-udp", RAW, .how = RAW_HDRINCL },
