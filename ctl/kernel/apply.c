@@ -570,13 +570,32 @@ static bool same_sources(const struct policy *a, const struct policy *b)
 	return true;
 }
 
+bool filters_attached(const struct weir_root *root, const struct policy *policy, const struct device_env *devices)
+{
+	bool all = true;
+	struct pin *pins;
+	size_t n;
+
+	if (pins_list(&pins, &n, root->path))
+		return false;
+	for (size_t f = 0; f < policy->n_filters && all; f++) {
+		const struct filter *filter = &policy->filters[f];
+
+		for (size_t i = 0; i < filter->n_devices && all; i++) {
+			uint32_t ifindex = devices[filter->devices[i].device].ifindex;
+			const struct pin *pin = pin_of(pins, n, (enum hook)filter->hook, ifindex);
+
+			all = !ifindex || (pin && attach_alive(root, pin));
+		}
+	}
+	free(pins);
+	return all;
+}
+
 /* The same files, sets, interfaces and programs, and every attachment in place. */
 static bool nothing_to_do(struct stage *s)
 {
 	const struct running *running = root_running(s->root);
-	struct pin *pins;
-	bool same = true;
-	size_t n;
 
 	if (!running || !same_sources(s->policy, running->policy) || s->result->sets_loaded ||
 	    s->root->instance->memory.control->programs != load_programs_hash() ||
@@ -587,20 +606,7 @@ static bool nothing_to_do(struct stage *s)
 	    (s->cgroup.id != s->root->contents->cgroup.id || !guards_same(s->root, s->policy, s->devices) ||
 	     !guards_attached(s->root, &s->cgroup)))
 		return false;
-	if (pins_list(&pins, &n, s->root->path))
-		return false;
-	for (size_t f = 0; f < s->policy->n_filters && same; f++) {
-		const struct filter *filter = &s->policy->filters[f];
-
-		for (size_t i = 0; i < filter->n_devices && same; i++) {
-			uint32_t ifindex = s->devices[filter->devices[i].device].ifindex;
-			const struct pin *pin = pin_of(pins, n, (enum hook)filter->hook, ifindex);
-
-			same = !ifindex || (pin && attach_alive(s->root, pin));
-		}
-	}
-	free(pins);
-	return same;
+	return filters_attached(s->root, s->policy, s->devices);
 }
 
 /* Back to what ran before: nothing of ours may stay behind. */

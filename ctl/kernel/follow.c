@@ -12,23 +12,15 @@
 
 /* ---- the running rules, where they are needed now ---- */
 
-/* Has a device another number than when the rules were applied, or lost a program? Seldom, and cheap to ask. */
-static int is_behind(const struct weir_root *root, bool *ret, struct diag *diag)
+/* Has a device another number than when the rules were applied, or lost its program? Seldom, and cheap to ask. */
+static bool is_behind(const struct weir_root *root)
 {
 	const struct running *running = &root->running;
-	struct pin *pins;
-	size_t n;
-	int r = pins_list(&pins, &n, root->path);
 
-	if (r)
-		return diag_errno(diag, -r, "cannot list '%s/links'", root->path);
-	*ret = false;
-	for (size_t i = 0; i < running->policy->n_devices && !*ret; i++)
-		*ret = if_nametoindex(running->policy->devices[i]) != running->devices[i].ifindex;
-	for (size_t i = 0; i < n && !*ret; i++)
-		*ret = pins[i].entry < (enum entry)HOOK_MAX && !attach_alive(root, &pins[i]);
-	free(pins);
-	return 0;
+	for (size_t i = 0; i < running->policy->n_devices; i++)
+		if (if_nametoindex(running->policy->devices[i]) != running->devices[i].ifindex)
+			return true;
+	return !filters_attached(root, running->policy, running->devices);
 }
 
 int root_follow(struct weir_root *root, bool *ret_changed, struct diag *diag)
@@ -36,13 +28,10 @@ int root_follow(struct weir_root *root, bool *ret_changed, struct diag *diag)
 	const struct memory *memory = &root->instance->memory;
 	struct apply_result result;
 	struct manifest *copy;
-	bool behind = false;
 	int r = root_check_netns(root, diag);
 
 	*ret_changed = false;
-	if (r == 0)
-		r = is_behind(root, &behind, diag);
-	if (r || !behind)
+	if (r || !is_behind(root))
 		return r;
 	/* A copy: root_apply() reads the running rules again, and frees those that it finds. */
 	r = manifest_read(

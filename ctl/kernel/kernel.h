@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * All that talks to the kernel (libbpf, libxdp, libnl). Functions return 0 or a negative errno and say why in diag.
+ * All that talks to the kernel (libbpf, libxdp, libnl, libcap-ng). Functions return 0 or a negative errno and say why in diag.
  */
 #pragma once
 

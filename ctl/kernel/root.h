@@ -111,6 +111,9 @@ bool attach_may_move(const struct pin *pin);
 int attach_move(const struct weir_root *root, const struct pin *pin, const struct instance *to, struct diag *diag);
 bool attach_alive(const struct weir_root *root, const struct pin *pin);
 
+/* apply.c: does every device that filters name, as far as it is there, have its program? */
+bool filters_attached(const struct weir_root *root, const struct policy *policy, const struct device_env *devices);
+
 /* probe.c: asked once a run */
 bool kernel_has_dispatcher(void);
 
