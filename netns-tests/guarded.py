@@ -24,8 +24,6 @@ HOST, HOST6 = "192.0.2.2", "2001:db8::2"
 CLOUD_MAC, HOST_MAC = "02:00:00:00:00:c0", "02:00:00:00:00:40"
 ALLOWED, DENIED = 47001, 47002  # users that have no name
 
-DENIALS = ("deny", "deny-forwarded", "no-owner", "no-token", "path", "bad-request", "table")
-
 ENDPOINTS = "endpoint " + ", ".join(
     form % (address, port) for form, address in (("%s:%d", ENDPOINT), ("[%s]:%d", ENDPOINT6)) for port in (PORT, MPTCP_PORT)
 )
@@ -100,6 +98,8 @@ class GuardedWorld(World):
         self.addresses(host, "h0", HOST + "/24", HOST6 + "/64")
         self.routes(host, "h0")
         host.sysctl("ipv4/ping_group_range", "0 2147483647")
+        for device in ("all", "c0"):
+            cloud.sysctl("ipv6/conf/%s/seg6_enabled" % device, 1)
         # Data in the SYN, without the cookie of an earlier connection.
         host.sysctl("ipv4/tcp_fastopen", 0x5)
         cloud.sysctl("ipv4/tcp_fastopen", 0x602)
@@ -127,6 +127,7 @@ class GuardedWorld(World):
 
     def send(self, way, family, *options, before=False, to=None):
         """As a process of the host; see send/main.c."""
+        options = ("--via", CLOUD6, *options)
         link = Link(HOST, HOST6, "h0", HOST_MAC, CLOUD_MAC)
         return Sending(self.host, link, way, family, ["--cgroup", self.guarded, *options], before=before, to=to)
 
@@ -145,16 +146,18 @@ class GuardCounters:
     def __init__(self, world):
         self.guards = world.host.weir("show", "guards", "--json", expect=0).json["guards"]
 
+    def counters(self, name="metadata"):
+        return next(each["counters"] for each in self.guards if each["name"] == name)
+
     def packets(self, layer, outcome, name="metadata"):
-        return self.outcomes(name)[layer][outcome]
+        return next(each["packets"] for each in self.counters(name) if (each["layer"], each["outcome"]) == (layer, outcome))
 
-    def outcomes(self, name="metadata"):
-        return next(each["outcomes"] for each in self.guards if each["name"] == name)
+    def denials(self, layer, name="metadata"):
+        return sum(each["packets"] for each in self.counters(name) if each["denied"] and each["layer"] == layer)
 
-    def denials_since(self, before, name="metadata"):
+    def denials_since(self, before):
         """By layer."""
-        now, then = self.outcomes(name), before.outcomes(name)
-        return {layer: sum(now[layer][each] - then[layer][each] for each in DENIALS) for layer in now}
+        return {layer: self.denials(layer) - before.denials(layer) for layer in ("call", "packet")}
 
 
 # ---- boxes: namespaces that reach the endpoint through the host ----

@@ -157,7 +157,7 @@ def t_before():
     waiting = []
     for way, family, user in each(ways()):
         # No call judges a socket that is connected; one that sends to an address is asked each time.
-        row = Row("socket in use before", way, family, user, layer="packet" if way["connects"] else None)
+        row = Row("socket in use before", way, family, user, layer="packet" if way["connects"] and not way["bypass"] else None)
         sending = row.send(world, ANSWERED if row.allowed else SILENT, before=True)
         if sending.is_ready:
             waiting.append((row, sending))
