@@ -34,13 +34,14 @@ TEST_SRC  := $(filter-out $(TEST_BPF),$(wildcard ctl/tests/t-*.c))
 THELP_SRC := $(filter-out $(TEST_SRC) $(TEST_BPF),$(wildcard ctl/tests/*.c))
 FUZZ_SRC  := $(wildcard ctl/fuzz/*.c)
 BPF_ENTRY := $(wildcard bpf/*.bpf.c)
-BPF_WEIR  := $(filter-out bpf/probe.bpf.c,$(BPF_ENTRY))
+BPF_ALONE := bpf/probe.bpf.c bpf/learn.bpf.c
+BPF_WEIR  := $(filter-out $(BPF_ALONE),$(BPF_ENTRY))
 
 LIB_OBJ   := $(LIB_SRC:%.c=$(B)/%.o)
 CMD_OBJ   := $(CMD_SRC:%.c=$(B)/%.o)
 THELP_OBJ := $(THELP_SRC:%.c=$(B)/%.o)
 TESTS     := $(TEST_SRC:ctl/tests/%.c=$(B)/tests/%)
-SKELS     := $(B)/weir.skel.h $(B)/probe.skel.h
+SKELS     := $(B)/weir.skel.h $(BPF_ALONE:bpf/%.bpf.c=$(B)/%.skel.h)
 TEST_SKEL := $(TEST_BPF:ctl/tests/%.bpf.c=$(B)/tests/%.skel.h)
 
 .DELETE_ON_ERROR:
@@ -52,7 +53,7 @@ all: $(B)/weir ## build the command, its BPF programs inside it
 help: ## this list
 	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# ---- BPF: entry files, linked to one object, made into a skeleton ----
+# ---- BPF: the entry files of the data path linked to one object, the others alone, each made into a skeleton ----
 
 $(B)/bpf/%.bpf.o: bpf/%.bpf.c
 	@mkdir -p $(@D)
@@ -63,7 +64,7 @@ $(B)/weir.bpf.o: $(BPF_WEIR:bpf/%.bpf.c=$(B)/bpf/%.bpf.o)
 	$(say) LINK $@
 	$(Q)$(BPFTOOL) gen object $@ $^
 
-$(B)/probe.bpf.o: $(B)/bpf/probe.bpf.o
+$(BPF_ALONE:bpf/%.c=$(B)/%.o): $(B)/%.bpf.o: $(B)/bpf/%.bpf.o
 	$(Q)$(BPFTOOL) gen object $@ $^
 
 $(B)/%.skel.h: $(B)/%.bpf.o

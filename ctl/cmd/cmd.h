@@ -19,6 +19,7 @@ int cmd_flow_list(struct run *run);
 int cmd_flow_del(struct run *run);
 int cmd_test(struct run *run);
 int cmd_explain(struct run *run);
+int cmd_learn(struct run *run);
 int cmd_watch(struct run *run);
 int cmd_agent(struct run *run);
 int cmd_doctor(struct run *run);

@@ -18,6 +18,7 @@
 #include <bpf/libbpf.h>
 
 #include "guard.h"
+#include "learn.h"
 #include "privilege.h"
 #include "probe.skel.h"
 #include "synproxy.h"
@@ -246,6 +247,7 @@ int kernel_verified(struct verified *ret, size_t *ret_n, struct diag *diag)
 						      info.verified_insns };
 	}
 	load_close(bpf);
+	n += learn_verified(ret + n, *ret_n - n);
 	*ret_n = n;
 	return 0;
 }
