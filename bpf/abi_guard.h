@@ -7,6 +7,8 @@
  */
 #pragma once
 
+#include <linux/types.h>
+
 #include "guard_outcomes.h"
 
 #define GUARDS_MAX            32

@@ -21,9 +21,11 @@ QUICK = 0.1  # seconds, at most, until who is denied knows
 ENDED = ("ECONNABORTED", "EDESTADDRREQ", "ECONNRESET", "timeout")
 FILTER = "filter plain {\n\thook ingress\n\tdevice h0\n\tdefault accept\n}\n"
 HOLD = """
-import errno, socket, sys
+import errno, os, socket, sys
 s = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM if sys.argv[3] == "udp" else socket.SOCK_STREAM)
 s.settimeout(3)
+if len(sys.argv) > 4:
+    os.setuid(int(sys.argv[4]))
 s.connect((sys.argv[1], int(sys.argv[2])))
 def ask():
     try:
@@ -86,11 +88,12 @@ def attachments(world):
 
 
 class Hold:
-    """A connection that somebody keeps open, and asks by when told to."""
+    """A connection that somebody keeps open, and asks by when told to. becomes: between socket() and connect()."""
 
-    def __init__(self, world, uid, address, proto="tcp", cgroup=None):
+    def __init__(self, world, uid, address, proto="tcp", cgroup=None, becomes=None):
         self.world, self.who = world, "%s of %d to %s" % (proto, uid, address)
-        self.child = subprocess.Popen(as_user(world, uid, ["/usr/bin/python3", "-c", HOLD, address, str(PORT), proto], cgroup),
+        self.child = subprocess.Popen(as_user(world, uid, ["/usr/bin/python3", "-c", HOLD, address, str(PORT), proto,
+                                                     *([str(becomes)] if becomes else [])], cgroup),
                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         world.children.append(self.child)
         self.first = self.child.stdout.readline().strip()
@@ -202,19 +205,36 @@ def t_connections_that_may_be_somebody_elses():
     equal("who is no longer allowed: closed", ran.json["sockets_closed"], 2)
     for hold in held:
         check("%s: it has ended" % hold.who, hold.again() in ENDED)
+    held = [Hold(world, 0, address, becomes=ALLOWED) for address in ADDRESSES]
+    equal("root's socket, connected by who is allowed", {h.first for h in held}, {"answered"})
+    ran = world.host.weir("apply", "-", "--json", stdin=allow(ALLOWED, DENIED), expect=0)
+    equal("is not closed when the rules change", ran.json["sockets_closed"], 0)
+    for hold in held:
+        equal("%s: it goes on" % hold.who, hold.again(), "answered")
+
+
+def without_link_header(space, name):
+    """Of the kinds of such devices, one that this kernel has."""
+    try:
+        space.ip("tuntap", "add", name, "mode", "tun")
+    except RuntimeError:
+        space.ip("link", "add", name, "type", "ipip", "local", "198.51.100.1", "remote", "198.51.100.9")
 
 
 def t_devices_that_come():
     world = GuardedWorld()
     world.apply(allow(ALLOWED))
     world.veth(world.cloud, "c1", world.host, "h1", ipv6=True)
-    world.host.ip("tuntap", "add", "t1", "mode", "tun")
+    without_link_header(world.host, "t1")
     equal("devices that came have no guard yet", attachments(world)[1], ["h0"])
     ran = world.host.weir("apply", "-", "--json", stdin=allow(ALLOWED), expect=0)
-    check("so there is something to do", not ran.json["unchanged"] and ran.json["attached"] == 2, ran)
-    equal("now they have", attachments(world)[1], ["h0", "h1", "t1"])
-    check("one with an Ethernet header, one without", [p[6:9] for p in world.pins() if re.match("links/gd", p)].count("gdr") == 1,
-          world.pins())
+    check("so there is something to do", not ran.json["unchanged"] and ran.json["attached"] >= 2, ran)
+    equal("now they have", [d for d in attachments(world)[1] if d in ("h0", "h1", "t1")], ["h0", "h1", "t1"])
+    kinds = {name: "gdr" if name == "t1" else "gde" for name in ("h0", "h1", "t1")}
+    for name, kind in kinds.items():
+        check("%s: by its kind of header" % name, [p for p in world.pins() if re.match("links/%s-[a-z]+-%d$" % (
+            kind, world.host.ifindex(name)), p)], world.pins())
+    gone = [world.host.ifindex(name) for name in ("h1", "t1")]
     world.host.ip("addr", "add", "198.51.100.1/24", "dev", "h1")
     world.cloud.ip("addr", "add", "198.51.100.2/24", "dev", "c1")
     for space, device, way in ((world.host, "h1", "198.51.100.2"), (world.cloud, "c1", "198.51.100.1")):
@@ -225,8 +245,7 @@ def t_devices_that_come():
     world.host.ip("link", "del", "h1")
     world.host.ip("link", "del", "t1")
     world.host.weir("apply", "-", stdin=allow(ALLOWED) + "# changed\n", expect=0)
-    equal("of those that left nothing stays", [p for p in world.pins() if re.match("links/gd", p)],
-          [p for p in world.pins() if p.endswith("-%d" % world.host.ifindex("h0"))])
+    equal("of those that left nothing stays", [p for p in world.pins() if re.match("links/gd.*-(%d|%d)$" % tuple(gone), p)], [])
 
 
 def t_whose_calls():
@@ -246,10 +265,14 @@ def t_whose_calls():
     equal("calls elsewhere are no longer judged", GuardCounters(world).denials_since(before)["call"], 0)
     curl(world, DENIED, ENDPOINT, other)
     equal("those there are", GuardCounters(world).denials_since(before)["call"], 1)
-    world.cgroups.remove(other)
     os.rmdir(other)
+    world.cgroups.remove(other)
     ran = world.host.weir("apply", "-", stdin=allow(DENIED))
     check("a cgroup that is gone is an error, not the top", ran.code == 1 and "is gone" in ran.err and "--cgroup" in ran.err, ran)
+    os.mkdir(other)
+    world.cgroups.append(other)
+    ran = world.host.weir("apply", "-", stdin=allow(DENIED))
+    check("nor is another one of that name the same", ran.code == 1 and "is gone" in ran.err, ran)
     equal("packets are still judged", answers(world, ALLOWED, DENIED), [ALLOWED])
     world.apply(allow(DENIED))
     equal("and all is well at another one", everywhere(world, ALLOWED, DENIED), [DENIED])

@@ -98,6 +98,8 @@ static const struct request_row {
 	{ "AWS asks where nobody has tokens", AWS_PUT("60"), G | Z | O, BAD, "/latest/api/token", 0 },
 	{ "AWS asks without a time", PUT("/latest/api/token", HOST), A, BAD, "/latest/api/token", 0 },
 	{ "AWS asks, no number", AWS_PUT("6o"), A, BAD, "/latest/api/token", 0 },
+	{ "AWS asks, a colon", AWS_PUT("6:0"), A, BAD, "/latest/api/token", 0 },
+	{ "AWS asks, a slash", AWS_PUT("6/0"), A, BAD, "/latest/api/token", 0 },
 	{ "AWS asks, six digits", AWS_PUT("100000"), A, BAD, "/latest/api/token", 0 },
 	{ "AWS asks, an empty time", AWS_PUT(""), A, BAD, "/latest/api/token", 0 },
 	{ "AWS asks elsewhere", PUT("/latest/api/tokens", "X-aws-ec2-metadata-token-ttl-seconds: 60\r\n"), A, BAD,

@@ -116,7 +116,7 @@ static void check_commands(const json_t *commands)
 	json_array_foreach((json_t *)commands, i, command)
 	{
 		const char *name = string_of(command, "name");
-		char want[256], have[256], *text, line[128];
+		char want[256], have[256], *text, line[256];
 		bool found = false;
 		int code;
 
@@ -220,7 +220,7 @@ static void check_completions(void)
 	check_completed("weir flow list \"\"", " proto src dst sport dport state family ");
 	check_completed("weir flow del proto tcp st", " state ");
 	check_completed("weir show f", " flows ");
-	check_completed("weir show \"\"", " reasons flows ");
+	check_completed("weir show \"\"", " reasons guards flows ");
 	check_completed("weir set l", " load list ");
 	check_completed("weir watch \"\"", " event guard filter verdict outcome ");
 	check_completed("weir watch --r", " --rotate ");
@@ -267,7 +267,7 @@ static void check_usage(void)
 		{ "flow --help", 0, "weir flow del all|FILTER..." },
 		{ "flow lsit", 2, "did you mean 'flow list'?" },
 		{ "flow del", 2, "something is missing" },
-		{ "show nosuch", 2, "counters, devices, reasons, flows" },
+		{ "show nosuch", 2, "counters, devices, reasons, guards, flows" },
 		{ "show rules now", 2, "too much" },
 		{ "completion fish", 2, "bash" },
 	};

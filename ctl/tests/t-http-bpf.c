@@ -399,6 +399,35 @@ static void show(const struct text *t)
 	printf("\n");
 }
 
+/* Each byte at each place of a request, for the one that is there and before it. */
+static void try_bytes(void)
+{
+	static const char *const requests[] = {
+		"GET /a./b?c HTTP/1.1\r\nMetadata: true \r\nX-aws-ec2-metadata-token: a b\r\n\r\n",
+		"PUT /latest/api/token HTTP/1.0\r\nX-aws-ec2-metadata-token-ttl-seconds:\t60\r\n\r\n",
+		"HEAD /../ HTTP/1.1\r\nX-aws-ec2-metadata-token: a\r\n\r\n",
+	};
+	static struct text t;
+
+	for (size_t i = 0; i < sizeof(requests) / sizeof(*requests); i++) {
+		size_t n = strlen(requests[i]), different = 0;
+
+		for (size_t place = 0; place < 2 * n; place++) {
+			for (unsigned int byte = 0; byte < 256; byte++) {
+				struct model_request m;
+
+				t.n = 0;
+				add(&t, requests[i], place / 2);
+				add(&t, &(char){ byte }, 1);
+				add(&t, requests[i] + place / 2 + place % 2, n - place / 2 - place % 2);
+				m = model_http(t.bytes, t.n, A | Z);
+				different += !same_answer(ask(t.bytes, t.n, A | Z, &alone), &m);
+			}
+		}
+		check(!different, "a byte in '%.20s...': %zu different", requests[i], different);
+	}
+}
+
 static void try_random(size_t n, uint64_t seed)
 {
 	static struct text t;
@@ -515,6 +544,7 @@ int main(int argc, char **argv)
 	try_parts();
 	try_pairs();
 	try_lengths();
+	try_bytes();
 	try_random(n, seed);
 	tell_costs();
 	t_http_bpf__destroy(bpf);
