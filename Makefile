@@ -13,7 +13,7 @@ MULTIARCH := $(shell gcc -print-multiarch 2>/dev/null)
 
 WARN    := -Wall -Wextra -Werror
 CFLAGS  ?= -O2 -g
-LIBS    := -lxdp -lbpf -lnl-route-3 -lnl-idiag-3 -lnl-3 -ljansson -lelf -lz -lm
+LIBS    := -lxdp -lbpf -lcap-ng -lnl-route-3 -lnl-idiag-3 -lnl-3 -ljansson -lelf -lz -lm
 CPPFLAGS_ALL := -D_GNU_SOURCE -DWEIR_VERSION='"$(VERSION)"' -I$(B) -I/usr/include/libnl3
 CFLAGS_ALL   := -std=gnu11 $(WARN) -Wmissing-prototypes -Wstrict-prototypes $(CFLAGS)
 BPF_CFLAGS   := -O2 -g -target bpf -mcpu=v3 -D__bpf__ $(WARN) -Wno-unused-function -I/usr/include/$(MULTIARCH)
@@ -34,13 +34,14 @@ TEST_SRC  := $(filter-out $(TEST_BPF),$(wildcard ctl/tests/t-*.c))
 THELP_SRC := $(filter-out $(TEST_SRC) $(TEST_BPF),$(wildcard ctl/tests/*.c))
 FUZZ_SRC  := $(wildcard ctl/fuzz/*.c)
 BPF_ENTRY := $(wildcard bpf/*.bpf.c)
-BPF_WEIR  := $(filter-out bpf/probe.bpf.c,$(BPF_ENTRY))
+BPF_ALONE := bpf/probe.bpf.c bpf/learn.bpf.c
+BPF_WEIR  := $(filter-out $(BPF_ALONE),$(BPF_ENTRY))
 
 LIB_OBJ   := $(LIB_SRC:%.c=$(B)/%.o)
 CMD_OBJ   := $(CMD_SRC:%.c=$(B)/%.o)
 THELP_OBJ := $(THELP_SRC:%.c=$(B)/%.o)
 TESTS     := $(TEST_SRC:ctl/tests/%.c=$(B)/tests/%)
-SKELS     := $(B)/weir.skel.h $(B)/probe.skel.h
+SKELS     := $(B)/weir.skel.h $(BPF_ALONE:bpf/%.bpf.c=$(B)/%.skel.h)
 TEST_SKEL := $(TEST_BPF:ctl/tests/%.bpf.c=$(B)/tests/%.skel.h)
 
 .DELETE_ON_ERROR:
@@ -52,7 +53,7 @@ all: $(B)/weir ## build the command, its BPF programs inside it
 help: ## this list
 	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# ---- BPF: two entry files, linked to one object, made into a skeleton ----
+# ---- BPF: the entry files of the data path linked to one object, the others alone, each made into a skeleton ----
 
 $(B)/bpf/%.bpf.o: bpf/%.bpf.c
 	@mkdir -p $(@D)
@@ -63,7 +64,7 @@ $(B)/weir.bpf.o: $(BPF_WEIR:bpf/%.bpf.c=$(B)/bpf/%.bpf.o)
 	$(say) LINK $@
 	$(Q)$(BPFTOOL) gen object $@ $^
 
-$(B)/probe.bpf.o: $(B)/bpf/probe.bpf.o
+$(BPF_ALONE:bpf/%.c=$(B)/%.o): $(B)/%.bpf.o: $(B)/bpf/%.bpf.o
 	$(Q)$(BPFTOOL) gen object $@ $^
 
 $(B)/%.skel.h: $(B)/%.bpf.o
@@ -127,6 +128,8 @@ NETNSBPF := $(FOREIGN) $(B)/netns-tests/flood.bpf.o
 SEND     := $(B)/netns-tests/send
 BENCH    := $(B)/bench
 MANDIR   ?= $(PREFIX)/share/man
+UNITDIR  ?= $(PREFIX)/lib/systemd/system
+UNITS    := $(wildcard docs/systemd/*.service)
 FUZZ_CC  ?= clang-19
 
 .PHONY: bench bench-build
@@ -204,7 +207,7 @@ bench: ## as root: what weir costs, beside its peers, into docs/performance.md; 
 	@$(SUB) bench-build
 	@netns-tests/bench/run $(if $(QUICK),--smoke,--report docs) $(CASES)
 
-bench-build: all $(BENCH)/drive $(BENCH)/timed $(BENCH)/oracle ## build the bench; then netns-tests/bench/run --quick
+bench-build: all $(BENCH)/drive $(BENCH)/timed $(BENCH)/oracle $(BENCH)/calls ## build the bench; then netns-tests/bench/run --quick
 
 $(BENCH)/%.bpf.o: netns-tests/bench/%.bpf.c
 	@mkdir -p $(@D)
@@ -242,10 +245,14 @@ verifier: all ## as root: load every program here and print its verified instruc
 abi: ## write docs/map-abi.md again, from the headers of bpf/
 	@docs/map-abi.py >docs/map-abi.md.new && mv docs/map-abi.md.new docs/map-abi.md
 
-install: all ## copy the command and its manual pages below DESTDIR and PREFIX (/usr/local)
+install: all ## copy the command, its manual pages and systemd units below DESTDIR and PREFIX (/usr/local)
 	install -D -m 755 $(B)/weir $(DESTDIR)$(PREFIX)/sbin/weir
 	for page in $(wildcard docs/*.[1-9]); do \
 		install -D -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; done
+	for unit in $(UNITS); do \
+		install -D -m 644 $$unit $(DESTDIR)$(UNITDIR)/$${unit##*/} && \
+		sed -i 's|=/usr/local/sbin/|=$(PREFIX)/sbin/|' $(DESTDIR)$(UNITDIR)/$${unit##*/} || exit 1; done
 
 uninstall: ## remove what install copied
-	rm -f $(DESTDIR)$(PREFIX)/sbin/weir $(foreach p,$(notdir $(wildcard docs/*.[1-9])),$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(p)))/$(p))
+	rm -f $(DESTDIR)$(PREFIX)/sbin/weir $(foreach p,$(notdir $(wildcard docs/*.[1-9])),$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(p)))/$(p)) \
+		$(addprefix $(DESTDIR)$(UNITDIR)/,$(notdir $(UNITS)))

@@ -59,7 +59,7 @@ static __always_inline __u32 guard_call_outcome(struct bpf_sock_addr *ctx, const
 {
 	__u32 outcome;
 
-	if (!guard_who(c))
+	if (!guard_is_there(t, &c->judged) || !guard_who(c))
 		return GUARD_DID_TABLE;
 	if (bpf_get_netns_cookie(ctx) != t->netns)
 		return guard_call_foreign(guard);

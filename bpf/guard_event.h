@@ -100,7 +100,7 @@ __weak __noinline int guard_settle(struct guard_case *c)
 	guard = guard_of(t, c);
 	if (guard->counters >= COUNTERS_RESERVED)
 		guard_count(guard->counters + c->layer * GUARD_OUTCOME_MAX + c->outcome, c->bytes);
-	if (!guard_audits(guard, c->outcome))
+	if (c->quiet || !guard_audits(guard, c->outcome))
 		return 0;
 	rate = guard_rate_of(c);
 	if (!rate || !guard_rate_pay(rate)) {

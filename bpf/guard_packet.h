@@ -207,7 +207,7 @@ static __always_inline __u32 guard_packet_outcome(struct __sk_buff *skb, struct 
 	const struct guard *guard;
 	enum guard_sender sender;
 
-	if (!t)
+	if (!t || !guard_is_there(t, &p->judged))
 		return GUARD_DID_TABLE;
 	guard = guard_of(t, &p->judged);
 	if (s->key[KEY_PRESENT] & PRESENT_LATER)
@@ -296,6 +296,15 @@ static __always_inline void guard_packet_begin(struct guard_packet *p, __u64 gen
 	p->has = 0;
 }
 
+/* That a socket may send was told when it was connected; that the kernel answers is news to nobody. */
+static __always_inline bool guard_packet_is_quiet(const struct guard_packet *p)
+{
+	__u32 outcome = p->judged.outcome;
+
+	return outcome == GUARD_DID_CONTROL || outcome == GUARD_DID_FRAGMENT ||
+	       (outcome == GUARD_DID_ALLOW && p->has & GUARD_HAS_STAMP);
+}
+
 /* enum guard_outcome, or GUARD_OUTCOME_MAX: the packet goes to no endpoint. */
 __weak __noinline int guard_packet(struct __sk_buff *skb, __u64 generation, __u32 raw_ip)
 {
@@ -309,6 +318,7 @@ __weak __noinline int guard_packet(struct __sk_buff *skb, __u64 generation, __u3
 	if (!guard_packet_parse(skb, s, &p->judged, raw_ip) || !guard_find(&p->judged))
 		return GUARD_OUTCOME_MAX;
 	p->judged.outcome = guard_packet_outcome(skb, s, p);
+	p->judged.quiet = guard_packet_is_quiet(p);
 	if (guard_settle(&p->judged) && guard_packet_tell(skb))
 		guard_lose(&p->judged);
 	return p->judged.outcome;

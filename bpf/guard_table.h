@@ -47,6 +47,12 @@ static __always_inline const struct guard *guard_of(const struct guard_tables *t
 	return &t->guard[c->guard & (GUARDS_MAX - 1)];
 }
 
+/* false: an index led outside the tables, and there is nobody to ask. */
+static __always_inline bool guard_is_there(const struct guard_tables *t, const struct guard_case *c)
+{
+	return c->guard < t->n_guards && c->guard < GUARDS_MAX;
+}
+
 static __always_inline bool guard_endpoint_is(const struct guard_endpoint *e, const struct guard_case *c)
 {
 	__u32 differ = e->family ^ c->family;

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "guard_table.h"
-#include "kernel_types.h"
+#include "task_names.h"
 
 #define GUARD_GROUPS 1024 /* supplementary groups that are looked at */
 #define GUARD_PIECE  32   /* bytes of a name that are read at once, the zero included */
@@ -27,11 +27,6 @@ struct guard_caller {
 	__u32 pad;
 	struct guard_stamp_principal principal[GUARD_STAMP_PRINCIPALS];
 };
-
-static __always_inline const struct task_struct *guard_task(void)
-{
-	return (const struct task_struct *)bpf_get_current_task();
-}
 
 static __always_inline void guard_who_add(struct guard_caller *c, __u32 who, __u64 id)
 {
@@ -165,14 +160,9 @@ static long guard_who_level(__u32 level, void *cgroups)
 	return 0;
 }
 
-static __always_inline const struct cgroup *guard_cgroup(const struct task_struct *task)
-{
-	return BPF_CORE_READ(task, cgroups, dfl_cgrp);
-}
-
 static __always_inline void guard_who_cgroups(struct guard_caller *c, const struct task_struct *task)
 {
-	const struct cgroup *own = guard_cgroup(task);
+	const struct cgroup *own = task_cgroup(task);
 	struct guard_cgroups cgroups = { .c = c, .own = own };
 	const struct guard_tables *t = guard_half(c->judged.generation);
 	int level;
@@ -188,7 +178,7 @@ static __always_inline void guard_who_cgroups(struct guard_caller *c, const stru
 /* The effective user goes into the case. false: it cannot be read. */
 static __always_inline bool guard_who(struct guard_caller *c)
 {
-	const struct task_struct *task = guard_task();
+	const struct task_struct *task = task_current();
 	const struct cred *cred;
 	kuid_t euid;
 
@@ -201,7 +191,7 @@ static __always_inline bool guard_who(struct guard_caller *c)
 /* The rules that name the current task go into the case, and who it is for them into the caller. Not 0: not to be read. */
 __weak __noinline int guard_who_rules(struct guard_caller *c)
 {
-	const struct task_struct *task = guard_task();
+	const struct task_struct *task = task_current();
 	const struct cred *cred = BPF_CORE_READ(task, cred);
 	kgid_t egid;
 
@@ -216,40 +206,11 @@ __weak __noinline int guard_who_rules(struct guard_caller *c)
 	return 0;
 }
 
-/* ---- names, for events ---- */
-
-/* From the file's own name upwards, as far as its file system goes. */
-static __always_inline void guard_name_exe(struct guard_event *e, const struct task_struct *task)
-{
-	const struct dentry *at = BPF_CORE_READ(task, mm, exe_file, f_path.dentry), *up;
-
-	for (int i = 0; i < GUARD_PARTS; i++) {
-		up = BPF_CORE_READ(at, d_parent);
-		if (!up || up == at)
-			break;
-		bpf_probe_read_kernel_str(e->exe[i], GUARD_PART, BPF_CORE_READ(at, d_name.name));
-		at = up;
-	}
-}
-
-static __always_inline void guard_name_cgroup(struct guard_event *e, const struct task_struct *task)
-{
-	const struct cgroup *own = guard_cgroup(task), *at;
-	int level = BPF_CORE_READ(own, level);
-
-	e->cgroup_id = BPF_CORE_READ(own, kn, id);
-	for (int i = 0; i < GUARD_PARTS; i++) {
-		if (level - i < 1)
-			break;
-		if (bpf_core_read(&at, sizeof(at), &own->ancestors[level - i]))
-			break;
-		bpf_probe_read_kernel_str(e->cgroup[i], GUARD_PART, BPF_CORE_READ(at, kn, name));
-	}
-}
+/* ---- for events ---- */
 
 static __always_inline void guard_name_task(struct guard_event *e)
 {
-	const struct task_struct *task = guard_task();
+	const struct task_struct *task = task_current();
 	const struct cred *cred = BPF_CORE_READ(task, cred);
 
 	e->has |= GUARD_HAS_TASK;
@@ -262,6 +223,7 @@ static __always_inline void guard_name_task(struct guard_event *e)
 	e->ppid = BPF_CORE_READ(task, real_parent, tgid);
 	e->netns = BPF_CORE_READ(task, nsproxy, net_ns, ns.inum);
 	bpf_get_current_comm(e->comm, sizeof(e->comm));
-	guard_name_exe(e, task);
-	guard_name_cgroup(e, task);
+	e->cgroup_id = BPF_CORE_READ(task_cgroup(task), kn, id);
+	task_name_exe(e->exe, task);
+	cgroup_names(e->cgroup, task_cgroup(task));
 }

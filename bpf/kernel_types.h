@@ -55,12 +55,22 @@ struct dentry {
 	struct qstr d_name;
 };
 
+struct super_block {
+	__u32 s_dev;
+};
+
+struct inode {
+	unsigned long i_ino;
+	struct super_block *i_sb;
+};
+
 struct path {
 	struct dentry *dentry;
 };
 
 struct file {
 	struct path f_path;
+	struct inode *f_inode;
 };
 
 struct mm_struct {
@@ -95,7 +105,12 @@ typedef struct {
 	struct net *net;
 } possible_net_t;
 
+struct sock_cgroup_data {
+	struct cgroup *cgroup;
+};
+
 struct sock_common {
+	__u16 skc_num;
 	possible_net_t skc_net;
 };
 
@@ -103,6 +118,8 @@ struct sock {
 	struct sock_common __sk_common;
 	kuid_t sk_uid;
 	__u8 sk_kern_sock : 1;
+	__u8 sk_userlocks : 4;
+	struct sock_cgroup_data sk_cgrp_data;
 };
 
 #pragma clang attribute pop

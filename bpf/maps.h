@@ -205,7 +205,7 @@ struct {
 /* struct event, struct guard_event. Writer: packets that meet a `log`, guards. Reader: watch. Full: the event is lost and counted. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 256 * 1024);
+	__uint(max_entries, 2 << 20); /* the bursts of 50 identities at once, 30 reports each */
 } events __weak SEC(".maps");
 
 #define HEADER_BYTES 128 /* an IPv4 header with all options, and 8 bytes more; a power of two */
@@ -316,7 +316,7 @@ struct guard_case {
 	__u32 identity; /* uid that reports are counted by, or GUARD_RATE_OTHERS */
 	__u32 outcome;  /* enum guard_outcome */
 	__u32 rule;     /* that allowed it, or RULE_NONE */
-	__u32 pad;
+	__u32 quiet;    /* 1: what allows it was told before: it is counted, and not told again */
 };
 
 /* One packet to an endpoint, with its sender: a CPU's own, as above. */

@@ -3,16 +3,15 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "cmd/cmd.h"
 #include "kernel/kernel.h"
+#include "kernel/privilege.h"
 #include "lang/suggest.h"
 #include "out/out.h"
 
@@ -23,15 +22,20 @@ const struct option_info option_info[OPTION_MAX] = {
 	[OPTION_VERSION] = { "version", NULL, "print the version and exit" },
 	[OPTION_OFFLINE] = { "offline", NULL, "compare with nothing loaded, or with --against; needs no root" },
 	[OPTION_AGAINST] = { "against", "OLD", "with --offline: compare with this rule file" },
-	[OPTION_FORCE] = { "force", NULL, "replace an XDP program that is not weir's" },
-	[OPTION_CGROUP] = { "cgroup", "PATH",
-			    "let guards judge the calls of this cgroup, not of all; its packets too" },
+	[OPTION_FORCE] = { "force", NULL, "replace an XDP program that is not weir's, or a file" },
+	[OPTION_CGROUP] = { "cgroup", "PATH", "guard, or watch, the calls and packets of this cgroup, not of all" },
 	[OPTION_RULES] = { "rules", "FILE", "judge by this rule file, not by the running rules" },
-	[OPTION_DEVICE] = { "device", "NAME", "the device the packets belong to; it need not exist" },
+	[OPTION_DEVICE] = { "device", "NAME", "the device of the packets or of the rules; it need not exist" },
 	[OPTION_HOOK] = { "hook", "HOOK", "xdp, tc-ingress or tc-egress" },
 	[OPTION_OUTPUT] = { "output", "FILE", "append to this file, and move it away when it is large" },
 	[OPTION_FORMAT] = { "format", "FORMAT", "text, json, syslog or journal" },
 	[OPTION_ROTATE] = { "rotate", "SIZE,COUNT", "size to move FILE at, and how many old ones stay (64M,5)" },
+	[OPTION_GROUP] = { "group", "GROUP", "who else may read FILE" },
+	[OPTION_INTERVAL] = { "interval", "SECONDS", "how long to wait for a change at most (30)" },
+	[OPTION_FOR] = { "for", "DURATION", "how long to look on: 1h, 30m" },
+	[OPTION_OUT] = { "out", "FILE", "where the proposed rules go" },
+	[OPTION_WIDEN] = { "widen", "N", "so many addresses within the next larger prefix become that prefix (8); 0: never" },
+	[OPTION_BASELINE] = { "baseline", "FILE", "tell, too, who talks to what these rules do not name" },
 };
 
 const struct command *command_find(const char *name)
@@ -242,35 +246,19 @@ static bool operands_fit(struct run *run)
 	return !problem;
 }
 
-/* Root's rights, not root's number: a service may have been given just these. */
-static bool may_load(void)
-{
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2] = { 0 };
-	uint64_t have;
-
-	if (syscall(SYS_capget, &header, data))
-		return true; /* cannot know: let the kernel say no */
-	have = (uint64_t)data[1].effective << 32 | data[0].effective;
-	return have >> CAP_SYS_ADMIN & 1 || (have >> CAP_BPF & 1 && have >> CAP_NET_ADMIN & 1);
-}
-
 static int dispatch(struct run *run)
 {
 	const struct command *c = run->command;
 	bool rootless = !c->needs_root;
+	char doing[64];
 
 	for (enum option_id i = 0; i < OPTION_MAX; i++)
 		rootless |= c->rootless & OPTION_BIT(i) && run->value[i];
 	if (!operands_fit(run))
 		return EXIT_USAGE;
-	if (!rootless && !may_load()) {
-		diag_error(
-			&run->diag, NOWHERE,
-			"cannot run '%s': it needs root (or the capabilities CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON)",
-			c->name);
+	snprintf(doing, sizeof(doing), "run '%s'", c->name);
+	if (!rootless && privilege_check(doing, &run->diag))
 		return EXIT_FAILED;
-	}
 	return c->run(run);
 }
 

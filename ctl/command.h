@@ -39,6 +39,12 @@ enum option_id {
 	OPTION_OUTPUT,
 	OPTION_FORMAT,
 	OPTION_ROTATE,
+	OPTION_GROUP,
+	OPTION_BASELINE,
+	OPTION_INTERVAL,
+	OPTION_FOR,
+	OPTION_OUT,
+	OPTION_WIDEN,
 	OPTION_MAX
 };
 
@@ -71,11 +77,11 @@ struct command {
 	int (*run)(struct run *run); /* enum exit_code */
 	const char *args;            /* as in help texts */
 	const char *help;            /* one line */
-	bool needs_root;
-	uint32_t rootless;  /* OPTION_BIT()s: with one of them it needs no root */
-	uint32_t options;   /* OPTION_BIT()s, beside the global ones */
-	uint32_t required;  /* those without which it cannot run */
-	size_t least, most; /* operands */
+	bool needs_root;             /* or the capabilities that stand for it (kernel/privilege.h) */
+	uint32_t rootless;           /* OPTION_BIT()s: with one of them it needs no root */
+	uint32_t options;            /* OPTION_BIT()s, beside the global ones */
+	uint32_t required;           /* those without which it cannot run */
+	size_t least, most;          /* operands */
 };
 
 #define OPERANDS_ANY ((size_t)-1)

@@ -34,10 +34,17 @@ const struct command commands[] = {
 	  .needs_root = true,
 	  .options = OPTION_BIT(OPTION_RULES) | OPTION_BIT(OPTION_DEVICE) | OPTION_BIT(OPTION_HOOK),
 	  .required = OPTION_BIT(OPTION_DEVICE) | OPTION_BIT(OPTION_HOOK), .least = 1, .most = 1 },
+	{ "learn", cmd_learn, "", "propose rules for what is seen for a while", .needs_root = true,
+	  .options = OPTION_BIT(OPTION_FOR) | OPTION_BIT(OPTION_OUT) | OPTION_BIT(OPTION_FORCE) |
+		     OPTION_BIT(OPTION_DEVICE) | OPTION_BIT(OPTION_CGROUP) | OPTION_BIT(OPTION_WIDEN),
+	  .required = OPTION_BIT(OPTION_FOR) | OPTION_BIT(OPTION_OUT) },
 	{ "watch", cmd_watch, "[FILTER...]", "tell the events of log statements and guards as they happen",
 	  .needs_root = true,
-	  .options = OPTION_BIT(OPTION_OUTPUT) | OPTION_BIT(OPTION_FORMAT) | OPTION_BIT(OPTION_ROTATE),
+	  .options = OPTION_BIT(OPTION_OUTPUT) | OPTION_BIT(OPTION_FORMAT) | OPTION_BIT(OPTION_ROTATE) |
+		     OPTION_BIT(OPTION_GROUP) | OPTION_BIT(OPTION_BASELINE) | OPTION_BIT(OPTION_CGROUP),
 	  .most = OPERANDS_ANY },
+	{ "agent", cmd_agent, "", "keep the running rules up to date with devices and names, until told to stop",
+	  .needs_root = true, .options = OPTION_BIT(OPTION_INTERVAL) },
 	{ "doctor", cmd_doctor, "", "say what this kernel can do and what is attached where", .most = 0 },
 	{ "verifier", cmd_verifier, "", "print how many instructions the verifier walks for each program",
 	  .needs_root = true },

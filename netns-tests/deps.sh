@@ -4,7 +4,7 @@
 # target needs on top. Nothing is fetched, and no root is needed, where everything is there.
 set -eu
 
-build=(make gcc libc6-dev linux-libc-dev pkg-config bpftool libbpf-dev libxdp-dev libnl-3-dev libnl-route-3-dev libnl-idiag-3-dev
+build=(make gcc libc6-dev linux-libc-dev pkg-config bpftool libbpf-dev libxdp-dev libnl-3-dev libnl-route-3-dev libnl-idiag-3-dev libcap-ng-dev
 	libjansson-dev libpcap-dev libelf-dev zlib1g-dev)
 run=(python3 python3-scapy nginx-light nftables iproute2 ethtool util-linux curl nmap)
 lint=(clang-format-19 cppcheck shellcheck mandoc python3)

@@ -19,7 +19,7 @@ arrow() {
 	say "$1: $3"
 }
 
-kernel_libs='bpf/libbpf|bpf/bpf\.h|bpf/btf|xdp/libxdp|xdp/xsk|netlink/|skel\.h'
+kernel_libs='bpf/libbpf|bpf/bpf\.h|bpf/btf|xdp/libxdp|xdp/xsk|netlink/|cap-ng|skel\.h'
 syscalls='sys/(mman|ioctl|socket|stat|types|mount|syscall|file)\.h|unistd\.h|fcntl\.h|net/if\.h|linux/(bpf|if_link|netlink)'
 arrow bpf 'ctl/' 'the data path knows nothing of the command'
 arrow ctl/lang 'compile/|kernel/|cmd/|out/|command\.h|abi[a-z_]*\.h' 'the language knows only itself'
@@ -29,11 +29,11 @@ arrow ctl/compile "$kernel_libs|$syscalls" 'the compiler makes no system call'
 arrow ctl/kernel 'cmd/|out/|command\.h' 'the kernel side knows no command'
 arrow ctl/out 'compile/|kernel/|cmd/' 'the writers know only problems'
 for folder in ctl/cmd ctl/out ctl/fuzz; do
-	[ ! -d $folder ] || arrow $folder "$kernel_libs" 'only ctl/kernel sees libbpf, libxdp and libnl'
+	[ ! -d $folder ] || arrow $folder "$kernel_libs" 'only ctl/kernel sees libbpf, libxdp, libnl and libcap-ng'
 done
 arrow ctl/tests "$kernel_libs" 'only ctl/kernel sees libbpf, and tests of a BPF header by itself' 't-*-bpf.c'
 for file in ctl/*.[ch]; do
-	[ ! -e "$file" ] || arrow "$file" "$kernel_libs" 'only ctl/kernel sees libbpf, libxdp and libnl'
+	[ ! -e "$file" ] || arrow "$file" "$kernel_libs" 'only ctl/kernel sees libbpf, libxdp, libnl and libcap-ng'
 done
 hits=$(grep -nE '\b(printf|puts|fprintf|perror)\(' -r ctl/cmd ctl/lang ctl/compile ctl/kernel --include='*.c' | grep -v 'snprintf') && {
 	echo "$hits"

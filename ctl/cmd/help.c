@@ -8,6 +8,7 @@
 
 #include "../../bpf/abi.h"
 #include "../command.h"
+#include "../kernel/privilege.h"
 #include "../lang/suggest.h"
 #include "../out/out.h"
 
@@ -38,7 +39,7 @@ static void print_options(struct out *out, uint32_t options)
 		if (!(options & OPTION_BIT(i)))
 			continue;
 		snprintf(both, sizeof(both), "%s %s", info->name, info->value ? info->value : "");
-		out_text(out, "  --%-15s %s\n", both, info->help);
+		out_text(out, "  --%-17s %s\n", both, info->help);
 	}
 }
 
@@ -50,8 +51,8 @@ static int help_command(struct out *out, const struct command *command)
 		return EXIT_FAILED;
 	out_text(out, "usage: %s\n\n%s.%s\n\noptions:\n", usage, command->help,
 		 !command->needs_root ? ""
-		 : command->rootless  ? " Needs root, unless --offline is given."
-				      : " Needs root.");
+		 : command->rootless  ? " Needs root, or " PRIVILEGE_NEEDED ", unless --offline is given."
+				      : " Needs root, or " PRIVILEGE_NEEDED ".");
 	out_string(out, "command", command->name);
 	out_string(out, "usage", usage);
 	out_string(out, "help", command->help);

@@ -38,6 +38,7 @@ static void say_guard(struct plan *plan, const char *name, const char *change, c
 /* Either may be NULL, not both. A name with another number behind it is a change. */
 static void plan_guard(struct plan *plan, const struct guard_statement *old, const struct guard_statement *new)
 {
+	const struct guard_statement *either = new ? new : old;
 	char **old_lines = NULL, **new_lines = NULL;
 	struct diff_step *steps = NULL;
 	size_t n_old = 0, n_new = 0, n = 0, n_changed = 0;
@@ -51,7 +52,7 @@ static void plan_guard(struct plan *plan, const struct guard_statement *old, con
 	for (size_t i = 0; i < n; i++)
 		n_changed += steps[i].side != DIFF_SAME;
 	if (n_changed)
-		say_guard(plan, new ? new->name : old->name,
+		say_guard(plan, either->name,
 			  !old   ? "added"
 			  : !new ? "removed"
 				 : "changed",

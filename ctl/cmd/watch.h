@@ -61,6 +61,7 @@ struct watch_output_options {
 	enum watch_format format;
 	bool json;        /* also in what goes to syslog */
 	const char *file; /* NULL: standard output */
+	bool shared;      /* the file, with the group of this process */
 	uint64_t rotate_at;
 	unsigned int rotate_count;
 	const volatile sig_atomic_t *stop; /* set: whoever takes records has a second, no more */
@@ -79,6 +80,8 @@ struct watch_file;
 /* count: how many old ones stay. The file is made for its owner alone, and must be its owner's. */
 int watch_file_open(struct watch_file **ret, const char *path, uint64_t rotate_at, unsigned int count,
 		    struct diag *diag);
+/* This process's group may read it, and what takes its place. */
+int watch_file_share(struct watch_file *file, struct diag *diag);
 void watch_file_close(struct watch_file *file);
 /* A whole line, or, where that fails, nothing of it. */
 int watch_file_write(struct watch_file *file, const char *line, size_t length, struct diag *diag);

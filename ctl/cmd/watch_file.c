@@ -18,6 +18,7 @@ struct watch_file {
 	unsigned int count;
 	int fd;
 	uint64_t size;
+	bool shared; /* with the group of this process */
 };
 
 /* What stands there may be somebody else's trap: a link, a pipe, a file that they can read. */
@@ -45,6 +46,14 @@ static int end_line(struct watch_file *file, struct diag *diag)
 	return 0;
 }
 
+/* It may be there already, with another group. */
+static int share(const struct watch_file *file, struct diag *diag)
+{
+	if (!file->shared || (!fchown(file->fd, (uid_t)-1, getegid()) && !fchmod(file->fd, 0640)))
+		return 0;
+	return diag_errno(diag, errno, "cannot let a group read '%s'", file->path);
+}
+
 static int open_file(struct watch_file *file, struct diag *diag)
 {
 	struct stat st;
@@ -62,7 +71,14 @@ static int open_file(struct watch_file *file, struct diag *diag)
 	if (flock(file->fd, LOCK_EX | LOCK_NB))
 		return diag_errno(diag, errno, "cannot write to '%s', which another process writes to", file->path);
 	file->size = (uint64_t)st.st_size;
-	return end_line(file, diag);
+	r = share(file, diag);
+	return r ? r : end_line(file, diag);
+}
+
+int watch_file_share(struct watch_file *file, struct diag *diag)
+{
+	file->shared = true;
+	return share(file, diag);
 }
 
 int watch_file_open(struct watch_file **ret, const char *path, uint64_t rotate_at, unsigned int count,

@@ -132,10 +132,12 @@ int watch_output_options(struct run *run, struct watch_output_options *ret)
 		diag_error(&run->diag, NOWHERE, "'--format %s' does not go to a file", formats[ret->format]);
 		return EXIT_USAGE;
 	}
-	if (!ret->file && run->value[OPTION_ROTATE]) {
-		diag_error(&run->diag, NOWHERE, "--rotate needs --output FILE");
+	if (!ret->file && (run->value[OPTION_ROTATE] || run->value[OPTION_GROUP])) {
+		diag_error(&run->diag, NOWHERE, "--%s needs --output FILE",
+			   option_info[run->value[OPTION_ROTATE] ? OPTION_ROTATE : OPTION_GROUP].name);
 		return EXIT_USAGE;
 	}
+	ret->shared = run->value[OPTION_GROUP] != NULL;
 	return EXIT_DONE;
 }
 
@@ -167,6 +169,8 @@ int watch_output_open(struct watch_output **ret, const struct watch_output_optio
 		r = watch_socket_open(&output->socket, SYSLOG_SOCKET, options->stop, diag);
 	else if (options->format == WATCH_JOURNAL)
 		r = watch_socket_open(&output->socket, JOURNAL_SOCKET, options->stop, diag);
+	if (r == 0 && options->shared)
+		r = watch_file_share(output->file, diag);
 	if (r) {
 		watch_output_close(output);
 		return r;

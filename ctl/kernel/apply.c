@@ -73,6 +73,15 @@ static int needed(const struct policy *policy, size_t device, struct location *r
 	return 0;
 }
 
+/* A redirect to a device that left goes on losing its packets; a filter waits for the device. */
+static void follow_missing(struct stage *s, size_t device)
+{
+	struct location loc;
+
+	if (needed(s->policy, device, &loc) == 2)
+		s->devices[device] = root_running(s->root)->devices[device];
+}
+
 static int resolve_devices(struct stage *s)
 {
 	const struct policy *policy = s->policy;
@@ -92,6 +101,10 @@ static int resolve_devices(struct stage *s)
 		}
 		if (r != -ENODEV)
 			return r;
+		if (s->options->follow) {
+			follow_missing(s, i);
+			continue;
+		}
 		switch (needed(policy, i, &loc)) {
 		case 1:
 			failed = diag_error(s->diag, loc, "device '%s' does not exist in this network namespace",
@@ -557,13 +570,32 @@ static bool same_sources(const struct policy *a, const struct policy *b)
 	return true;
 }
 
+bool filters_attached(const struct weir_root *root, const struct policy *policy, const struct device_env *devices)
+{
+	bool all = true;
+	struct pin *pins;
+	size_t n;
+
+	if (pins_list(&pins, &n, root->path))
+		return false;
+	for (size_t f = 0; f < policy->n_filters && all; f++) {
+		const struct filter *filter = &policy->filters[f];
+
+		for (size_t i = 0; i < filter->n_devices && all; i++) {
+			uint32_t ifindex = devices[filter->devices[i].device].ifindex;
+			const struct pin *pin = pin_of(pins, n, (enum hook)filter->hook, ifindex);
+
+			all = !ifindex || (pin && attach_alive(root, pin));
+		}
+	}
+	free(pins);
+	return all;
+}
+
 /* The same files, sets, interfaces and programs, and every attachment in place. */
 static bool nothing_to_do(struct stage *s)
 {
 	const struct running *running = root_running(s->root);
-	struct pin *pins;
-	bool same = true;
-	size_t n;
 
 	if (!running || !same_sources(s->policy, running->policy) || s->result->sets_loaded ||
 	    s->root->instance->memory.control->programs != load_programs_hash() ||
@@ -574,20 +606,7 @@ static bool nothing_to_do(struct stage *s)
 	    (s->cgroup.id != s->root->contents->cgroup.id || !guards_same(s->root, s->policy, s->devices) ||
 	     !guards_attached(s->root, &s->cgroup)))
 		return false;
-	if (pins_list(&pins, &n, s->root->path))
-		return false;
-	for (size_t f = 0; f < s->policy->n_filters && same; f++) {
-		const struct filter *filter = &s->policy->filters[f];
-
-		for (size_t i = 0; i < filter->n_devices && same; i++) {
-			uint32_t ifindex = s->devices[filter->devices[i].device].ifindex;
-			const struct pin *pin = pin_of(pins, n, (enum hook)filter->hook, ifindex);
-
-			same = !ifindex || (pin && attach_alive(s->root, pin));
-		}
-	}
-	free(pins);
-	return same;
+	return filters_attached(s->root, s->policy, s->devices);
 }
 
 /* Back to what ran before: nothing of ours may stay behind. */
@@ -679,7 +698,7 @@ int root_apply(struct weir_root *root, const struct policy *policy, const struct
 	memset(ret, 0, sizeof(*ret));
 	if (r == 0)
 		r = resolve_devices(&s);
-	if (r == 0)
+	if (r == 0 && !options->follow)
 		r = synproxy_check(policy, diag);
 	if (r == 0)
 		r = guards_place(&s.cgroup, root, policy, options->cgroup, diag);
@@ -697,7 +716,8 @@ int root_apply(struct weir_root *root, const struct policy *policy, const struct
 	}
 	if (r == 0)
 		r = compile(&s);
-	if (r == 0)
+	/* Rules that are followed were tested when they came, with the sets that they came with. */
+	if (r == 0 && !options->follow)
 		r = verify(&s);
 	if (r == 0 && manifest_write(&s.manifest, policy, s.devices, s.counters, s.slots, options->file, netns_number(),
 				     &s.cgroup))

@@ -26,6 +26,7 @@
 #include "attach.h"
 #include "dispatcher.h"
 #include "link.h"
+#include "privilege.h"
 
 const char *const attach_names[ENTRY_MAX] = { "xdp", "tci", "tce", "gde", "gdr", "gc4", "gc6", "gs4", "gs6" };
 
@@ -262,9 +263,18 @@ int attach_remove(const struct weir_root *root, const struct pin *pin, struct di
 			close(fd);
 		}
 	}
-	if (r)
-		return diag_errno(diag, -r, "cannot undo '%s' (%s)", path, load_log_tail());
+	if (r) {
+		diag_errno(diag, -r, "cannot undo '%s' (%s)", path, load_log_tail());
+		if (r == -EPERM && is_dispatcher(pin))
+			diag_hint(diag, "to work on libxdp's dispatcher takes CAP_SYS_ADMIN");
+		return r;
+	}
 	return unlink(path) && errno != ENOENT ? diag_errno(diag, errno, "cannot remove '%s'", path) : 0;
+}
+
+bool attach_may_move(const struct pin *pin)
+{
+	return !is_dispatcher(pin) || privilege_is_admin();
 }
 
 int attach_move(const struct weir_root *root, const struct pin *pin, const struct instance *to, struct diag *diag)

@@ -17,6 +17,13 @@ bool bpffs_holds(const char *path)
 	return statfs(path, &fs) == 0 && (unsigned long)fs.f_type == BPF_FS_MAGIC;
 }
 
+bool bpffs_holds_fd(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) == 0 && (unsigned long)fs.f_type == BPF_FS_MAGIC;
+}
+
 static bool is_missing_below(const char *path)
 {
 	return !strncmp(path, BPFFS "/", strlen(BPFFS) + 1) && !bpffs_holds(BPFFS);
@@ -53,5 +60,10 @@ int bpffs_mount(const char *path, struct diag *diag)
 
 	if (r || !is_missing_below(path))
 		return r;
-	return mount("bpf", BPFFS, "bpf", 0, "mode=0700") ? diag_errno(diag, errno, "cannot mount bpffs at " BPFFS) : 0;
+	if (!mount("bpf", BPFFS, "bpf", 0, "mode=0700"))
+		return 0;
+	r = diag_errno(diag, errno, "cannot mount a BPF file system at " BPFFS);
+	if (r == -EPERM)
+		diag_hint(diag, "it takes CAP_SYS_ADMIN; let root do it once: mount -t bpf -o mode=0700 bpf " BPFFS);
+	return r;
 }

@@ -7,6 +7,7 @@
 #define BPFFS "/sys/fs/bpf"
 
 bool bpffs_holds(const char *path);
+bool bpffs_holds_fd(int fd);
 /* -EXDEV and a problem where a path below BPFFS cannot be seen or made to last from here. */
 int bpffs_check(const char *path, struct diag *diag);
 /* Mounts one at BPFFS where path is below it and nothing is mounted yet. */

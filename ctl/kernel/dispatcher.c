@@ -3,6 +3,7 @@
  * XDP beside the programs of others, through libxdp's dispatcher. A component is one more copy of the XDP
  * program, loaded as an extension of the dispatcher over the maps of an instance; by those it is known.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include <xdp/libxdp.h>
 
 #include "dispatcher.h"
+#include "privilege.h"
 #include "weir.skel.h"
 
 static uint32_t map_id(int fd)
@@ -57,11 +59,22 @@ static struct xdp_program *dispatcher_find(struct xdp_multiprog **ret_mp, uint32
 	return program;
 }
 
+static bool any_program(uint32_t ifindex)
+{
+	DECLARE_LIBBPF_OPTS(bpf_xdp_query_opts, query);
+
+	return bpf_xdp_query(ifindex, 0, &query) == 0 && (query.prog_id || query.drv_prog_id || query.skb_prog_id);
+}
+
 bool dispatcher_holds(uint32_t ifindex, const struct instance *instance)
 {
 	struct xdp_multiprog *mp;
-	bool found = instance && dispatcher_find(&mp, ifindex, instance);
+	bool found;
 
+	/* Who may not look believes the note, as long as there can be something behind it. */
+	if (!privilege_is_admin())
+		return instance && any_program(ifindex);
+	found = instance && dispatcher_find(&mp, ifindex, instance);
 	if (instance)
 		xdp_multiprog__close(mp);
 	return found;
@@ -70,8 +83,13 @@ bool dispatcher_holds(uint32_t ifindex, const struct instance *instance)
 int dispatcher_remove(uint32_t ifindex, const struct instance *instance)
 {
 	struct xdp_multiprog *mp;
-	struct xdp_program *program = dispatcher_find(&mp, ifindex, instance);
-	int r = program ? xdp_program__detach(program, ifindex, xdp_multiprog__attach_mode(mp), 0) : 0;
+	struct xdp_program *program;
+	int r;
+
+	if (!privilege_is_admin() && any_program(ifindex))
+		return -EPERM;
+	program = dispatcher_find(&mp, ifindex, instance);
+	r = program ? xdp_program__detach(program, ifindex, xdp_multiprog__attach_mode(mp), 0) : 0;
 
 	xdp_multiprog__close(mp);
 	return r;
@@ -96,6 +114,8 @@ int dispatcher_add(const struct instance *instance, uint32_t ifindex, bool gener
 	struct weir_bpf *bpf;
 	int r;
 
+	if (!privilege_is_admin())
+		return -EPERM;
 	if (dispatcher_holds(ifindex, instance))
 		return 0;
 	memcpy(shared.set, instance->set, sizeof(shared.set));

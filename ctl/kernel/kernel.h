@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * All that talks to the kernel (libbpf, libxdp, libnl). Functions return 0 or a negative errno and say why in diag.
+ * All that talks to the kernel (libbpf, libxdp, libnl, libcap-ng). Functions return 0 or a negative errno and say why in diag.
  */
 #pragma once
 
@@ -95,6 +95,7 @@ struct apply_options {
 	bool force;         /* replace somebody else's XDP program */
 	const char *file;   /* for the manifest */
 	const char *cgroup; /* whose calls guards judge; NULL: where they are now, else the top of the hierarchy */
+	bool follow;        /* the running rules again, for devices that changed: what is missing is no error */
 };
 struct apply_result {
 	uint64_t generation;

@@ -11,6 +11,7 @@
 #include <xdp/libxdp.h>
 
 #include "load.h"
+#include "privilege.h"
 #include "synproxy.h"
 #include "weir.skel.h"
 
@@ -167,6 +168,16 @@ static int reuse(struct bpf_map *map, int fd)
 	return fd < 0 ? 0 : bpf_map__reuse_fd(map, fd);
 }
 
+static int load_refused(int error, struct diag *diag)
+{
+	if (error == EPERM && privilege_check("load the BPF programs", diag))
+		return -EPERM;
+	diag_errno(diag, error, "cannot load the BPF programs (%s)", load_log_tail());
+	if (privilege_obstacle())
+		diag_hint(diag, "%s", privilege_obstacle());
+	return -error;
+}
+
 int load_open(struct weir_bpf **ret, const struct capacity *c, unsigned int flags, const struct shared_maps *shared,
 	      struct diag *diag)
 {
@@ -235,11 +246,7 @@ int load_open(struct weir_bpf **ret, const struct capacity *c, unsigned int flag
 				"cannot make tables of %zu bytes: kernels before 6.3 allow 4 MiB; use fewer rules, "
 				"or sets instead of rules",
 				layout.size);
-		if (error == EPERM)
-			return diag_errno(diag, error,
-					  "cannot load the BPF programs: root, or CAP_BPF, CAP_NET_ADMIN and "
-					  "CAP_PERFMON, is needed");
-		return diag_errno(diag, error, "cannot load the BPF programs (%s)", load_log_tail());
+		return load_refused(error, diag);
 	}
 	*ret = bpf;
 	return 0;

@@ -18,6 +18,8 @@
 #include <bpf/libbpf.h>
 
 #include "guard.h"
+#include "learn.h"
+#include "privilege.h"
 #include "probe.skel.h"
 #include "synproxy.h"
 #include "weir.skel.h"
@@ -32,6 +34,8 @@ bool kernel_has_dispatcher(void)
 	if (known >= 0)
 		return known;
 	known = 0;
+	if (!privilege_is_admin())
+		return false; /* libxdp finds the programs of a dispatcher by their numbers */
 	load_log_reset();
 	probe = probe_bpf__open();
 	if (!probe)
@@ -74,6 +78,19 @@ static enum probe_state has_bpffs(void)
 	struct statfs fs;
 
 	return statfs("/sys/fs/bpf", &fs) == 0 && (unsigned long)fs.f_type == BPF_FS_MAGIC ? PROBE_YES : PROBE_NO;
+}
+
+static enum probe_state capabilities(char *detail, size_t size)
+{
+	char missing[64];
+
+	if (privilege_missing(missing, sizeof(missing))) {
+		snprintf(detail, size, "missing: %s; needed: " PRIVILEGE_NEEDED, missing);
+		return PROBE_NO;
+	}
+	snprintf(detail, size, PRIVILEGE_NEEDED "%s",
+		 privilege_is_admin() ? "; CAP_SYS_ADMIN, to mount and for dispatchers" : ", no more");
+	return PROBE_YES;
 }
 
 struct list {
@@ -166,6 +183,8 @@ int kernel_probe(struct probe **ret, size_t *ret_n)
 
 	uname(&name);
 	add(&list, "kernel", PROBE_YES, name.release);
+	state = capabilities(detail, sizeof(detail));
+	add(&list, "capabilities", state, detail);
 	state = has_bpffs();
 	add(&list, "bpffs", state,
 	    state == PROBE_YES
@@ -185,9 +204,10 @@ int kernel_probe(struct probe **ret, size_t *ret_n)
 	add(&list, "xdp", list.at[list.n - 1].state, "native where the driver has it, several buffers a frame (frags)");
 	state = kernel_has_dispatcher() ? PROBE_YES : PROBE_NO;
 	add(&list, "dispatcher", state,
-	    state == PROBE_YES
-		    ? "XDP programs of several owners on one device, through libxdp"
-		    : "extension programs (freplace) are refused: one XDP program a device, weir attaches alone");
+	    state == PROBE_YES ? "XDP programs of several owners on one device, through libxdp"
+	    : privilege_is_admin()
+		    ? "extension programs (freplace) are refused: one XDP program a device, weir attaches alone"
+		    : "takes CAP_SYS_ADMIN; without it one XDP program a device, weir attaches alone");
 	state = has_tcx();
 	add(&list, "tcx", state, state == PROBE_YES ? "TC through links" : "before 6.6: TC through a clsact qdisc");
 	state = synproxy_probe(detail, sizeof(detail));
@@ -227,6 +247,7 @@ int kernel_verified(struct verified *ret, size_t *ret_n, struct diag *diag)
 						      info.verified_insns };
 	}
 	load_close(bpf);
+	n += learn_verified(ret + n, *ret_n - n);
 	*ret_n = n;
 	return 0;
 }

@@ -216,11 +216,32 @@ static int grow_finish(struct weir_root *root, struct instance *to, struct diag 
 	return 0;
 }
 
+/* Asked before anything is made ready, which every later command would have to finish. */
+static int may_move_all(const struct weir_root *root, struct diag *diag)
+{
+	struct pin *pins;
+	size_t n;
+	int r = pins_list(&pins, &n, root->path);
+
+	if (r)
+		return diag_errno(diag, -r, "cannot list '%s/links'", root->path);
+	for (size_t i = 0; i < n && r == 0; i++) {
+		if (attach_may_move(&pins[i]))
+			continue;
+		r = diag_errno(diag, EPERM, "cannot replace the program of '%s/links/%s'", root->path, pins[i].name);
+		diag_hint(diag, "to work on libxdp's dispatcher takes CAP_SYS_ADMIN");
+	}
+	free(pins);
+	return r;
+}
+
 int grow(struct weir_root *root, const struct capacity *need, struct diag *diag)
 {
 	struct instance *to;
-	int r;
+	int r = may_move_all(root, diag);
 
+	if (r)
+		return r;
 	r = instance_create(&to, root->path, root->instance->number + 1, need, root->instance, diag);
 	if (r)
 		return r;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The pinned state of one weir: a directory on bpffs, root's alone, locked while a command works on it. */
+/* The pinned state of one weir: a directory on bpffs, its user's alone, locked while a command works on it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,6 +12,7 @@
 #include <bpf/bpf.h>
 
 #include "bpffs.h"
+#include "directory.h"
 #include "root.h"
 
 const struct instance *root_instance(const struct weir_root *root)
@@ -29,50 +30,6 @@ const struct running *root_running(const struct weir_root *root)
 	return root->running.policy ? &root->running : NULL;
 }
 
-static int make_directory(const char *path, struct diag *diag)
-{
-	char parent[256];
-	char *slash;
-
-	if (bpffs_mount(path, diag))
-		return -EIO;
-	if (mkdir(path, 0700) && errno != EEXIST) {
-		int error = errno;
-
-		snprintf(parent, sizeof(parent), "%s", path);
-		slash = strrchr(parent, '/');
-		if (error != ENOENT || !slash || slash == parent)
-			return diag_errno(diag, error, "cannot make '%s'", path);
-		*slash = 0;
-		if (make_directory(parent, diag))
-			return -error;
-		if (mkdir(path, 0700) && errno != EEXIST)
-			return diag_errno(diag, errno, "cannot make '%s'", path);
-	}
-	return 0;
-}
-
-/* What stands in it decides what the kernel enforces: only we may write there. */
-static int check_owner(int fd, const char *path, struct diag *diag)
-{
-	struct stat st;
-
-	if (fstat(fd, &st))
-		return diag_errno(diag, errno, "cannot look at '%s'", path);
-	if (!bpffs_holds(path)) {
-		diag_errno(diag, EINVAL, "'%s' is not on a BPF file system", path);
-		diag_hint(diag, "name a directory below " BPFFS ", or mount one: mount -t bpf bpf DIR");
-		return -EINVAL;
-	}
-	if (st.st_uid != geteuid() || st.st_mode & 022) {
-		diag_errno(diag, EPERM, "'%s' belongs to user %u with mode %03o: others could change the rules", path,
-			   st.st_uid, st.st_mode & 0777);
-		diag_hint(diag, "remove it, or use another directory with --bpffs");
-		return -EPERM;
-	}
-	return 0;
-}
-
 static int lock(struct weir_root *root, enum root_mode mode, struct diag *diag)
 {
 	char links[300];
@@ -81,16 +38,14 @@ static int lock(struct weir_root *root, enum root_mode mode, struct diag *diag)
 		struct stat ours, there;
 		int r;
 
-		if (mode == ROOT_CREATE && (r = make_directory(root->path, diag)))
+		if (mode == ROOT_CREATE && (r = bpffs_mount(root->path, diag)))
 			return r;
-		root->lock = open(root->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (root->lock < 0 && errno == ENOENT)
+		r = directory_open(root->path, mode == ROOT_CREATE, diag);
+		if (r == -ENOENT)
 			return bpffs_check(root->path, diag) ? -EXDEV : -ENOENT;
-		if (root->lock < 0)
-			return diag_errno(diag, errno, "cannot open '%s'", root->path);
-		r = check_owner(root->lock, root->path, diag);
-		if (r)
+		if (r < 0)
 			return r;
+		root->lock = r;
 		while (flock(root->lock, LOCK_EX) && errno == EINTR)
 			;
 		/* `down` of another command may have removed it while we waited. */
@@ -141,10 +96,6 @@ int root_open(struct weir_root **ret, const char *path, enum root_mode mode, str
 	if (!root)
 		return diag_oom(diag);
 	root->lock = -1;
-	if (geteuid() != 0) {
-		free(root);
-		return diag_errno(diag, EPERM, "cannot open '%s': root is needed", path);
-	}
 	if (path[0] != '/' || strlen(path) >= sizeof(root->path) || strchr(path + 1, '.')) {
 		free(root);
 		return diag_errno(diag, EINVAL,
@@ -152,6 +103,8 @@ int root_open(struct weir_root **ret, const char *path, enum root_mode mode, str
 	}
 	snprintf(root->path, sizeof(root->path), "%s", path);
 	r = lock(root, mode, diag);
+	if (r == 0)
+		r = directory_check(root->lock, root->path, diag);
 	if (r == 0)
 		r = recover(root, diag);
 	if (r == 0 && mode == ROOT_READ && !root->instance)

@@ -105,9 +105,14 @@ bool entry_is_call(enum entry entry);
 int attach_add(const struct weir_root *root, enum hook hook, uint32_t ifindex, const char *device, bool generic,
 	       bool force, struct diag *diag);
 int attach_remove(const struct weir_root *root, const struct pin *pin, struct diag *diag);
+/* false: it takes rights that this process has not. */
+bool attach_may_move(const struct pin *pin);
 /* Makes the attachment run the programs of this instance. */
 int attach_move(const struct weir_root *root, const struct pin *pin, const struct instance *to, struct diag *diag);
 bool attach_alive(const struct weir_root *root, const struct pin *pin);
+
+/* apply.c: does every device that filters name, as far as it is there, have its program? */
+bool filters_attached(const struct weir_root *root, const struct policy *policy, const struct device_env *devices);
 
 /* probe.c: asked once a run */
 bool kernel_has_dispatcher(void);

@@ -116,7 +116,7 @@ static void check_commands(const json_t *commands)
 	json_array_foreach((json_t *)commands, i, command)
 	{
 		const char *name = string_of(command, "name");
-		char want[256], have[256], *text, line[128];
+		char want[256], have[256], *text, line[256];
 		bool found = false;
 		int code;
 

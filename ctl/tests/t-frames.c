@@ -33,8 +33,8 @@ static const char *table_word(enum policy_verdict verdict)
 	return verdict == POLICY_ACCEPT ? "ACCEPT" : verdict == POLICY_DROP ? "DROP" : "REDIRECT";
 }
 
-static void expect(const struct frame_row *row, const struct guarded *guard, const char *where, const struct frame *frame,
-		   const struct model_result *result)
+static void expect(const struct frame_row *row, const struct guarded *guard, const char *where,
+		   const struct frame *frame, const struct model_result *result)
 {
 	char hex[400];
 

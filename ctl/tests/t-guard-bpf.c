@@ -3,8 +3,10 @@
  * The guards' program at egress, frame by frame: which are to the endpoint, and what is said of them. A test run gives
  * each frame a socket of the kernel's own, of uid 0; t-guard-live-bpf has the senders.
  */
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <linux/pkt_cls.h>
@@ -187,7 +189,7 @@ static void test_allowed(void)
 }
 
 /* The owner's rules ask something of a request, so what cannot be one is refused. */
-static void test_requests(void)
+static void test_no_requests(void)
 {
 	const struct row asked[] = {
 		/* clang-format off */
@@ -209,6 +211,126 @@ static void test_requests(void)
 		judge_outcome(&asked[i], asked[i].what);
 }
 
+/* Rules by number; the owner has the ones of each row. */
+enum { WITH_TOKEN, BELOW_LATEST, JUST_ONE, BELOW_TOKENS };
+
+static void rule(unsigned int number, unsigned int flags, const char *path)
+{
+	struct guard_rule *at = &world.next.rule[world.next.guard[0].first_rule + number];
+
+	at->flags = flags;
+	at->n_path = strlen(path);
+	memcpy(at->path, path, at->n_path);
+}
+
+static const struct request {
+	const char *belief;
+	unsigned int rules; /* bits */
+	unsigned int outcome;
+	const char *path;
+	bool token;
+} requests[] = {
+	{ "a token, as asked", 1u << WITH_TOKEN, GUARD_DID_REQUEST, "/any", true },
+	{ "no token", 1u << WITH_TOKEN, GUARD_DID_NO_TOKEN, "/any", false },
+	{ "below the path", 1u << BELOW_LATEST, GUARD_DID_REQUEST, "/latest/x", false },
+	{ "the path itself", 1u << BELOW_LATEST, GUARD_DID_REQUEST, "/latest/", false },
+	{ "beside the path", 1u << BELOW_LATEST, GUARD_DID_PATH, "/latesty/x", false },
+	{ "above the path", 1u << BELOW_LATEST, GUARD_DID_PATH, "/latest", false },
+	{ "out of the path again", 1u << BELOW_LATEST, GUARD_DID_PATH, "/latest/../x", false },
+	{ "one path", 1u << JUST_ONE, GUARD_DID_REQUEST, "/one", false },
+	{ "one path with a query", 1u << JUST_ONE, GUARD_DID_REQUEST, "/one?x=1", false },
+	{ "below that path", 1u << JUST_ONE, GUARD_DID_PATH, "/one/x", false },
+	{ "a part of that path", 1u << JUST_ONE, GUARD_DID_PATH, "/on", false },
+	{ "more than that path", 1u << JUST_ONE, GUARD_DID_PATH, "/once", false },
+	{ "the path without its token", 1u << BELOW_TOKENS, GUARD_DID_NO_TOKEN, "/t/x", false },
+	{ "the path with its token", 1u << BELOW_TOKENS, GUARD_DID_REQUEST, "/t/x", true },
+	{ "the token at another path", 1u << BELOW_TOKENS, GUARD_DID_PATH, "/x", true },
+	{ "the second of two rules", 1u << JUST_ONE | 1u << BELOW_LATEST, GUARD_DID_REQUEST, "/one", false },
+	{ "none of two rules", 1u << WITH_TOKEN | 1u << JUST_ONE, GUARD_DID_NO_TOKEN, "/two", false },
+	{ "nobody's rule", 0, GUARD_DID_DENY, "/one", true },
+};
+
+static struct row request_row(const struct request *r, char *text, size_t size)
+{
+	static const uint8_t daddr[] = { 169, 254, 169, 254 };
+	struct row row = { r->belief, r->outcome, TO(4, daddr, .dport = 80, .flags = 0x18) };
+
+	row.frame.n_data = snprintf(text, size, "GET %s HTTP/1.1\r\nHost: 169.254.169.254\r\n%s\r\n", r->path,
+				    r->token ? "X-aws-ec2-metadata-token: AQAEAL==\r\n" : "");
+	row.frame.data = (const uint8_t *)text;
+	return row;
+}
+
+static void test_requests(void)
+{
+	char text[1024];
+
+	for (size_t i = 0; i < sizeof(requests) / sizeof(*requests); i++) {
+		struct row row = request_row(&requests[i], text, sizeof(text));
+
+		endpoints();
+		for (unsigned int e = 0; e < world.next.n_endpoints; e++)
+			world.next.endpoint[e].tokens = GUARD_TOKEN_AWS;
+		rule(WITH_TOKEN, GUARD_RULE_TOKEN, "");
+		rule(BELOW_LATEST, 0, "/latest/");
+		rule(JUST_ONE, 0, "/one");
+		rule(BELOW_TOKENS, GUARD_RULE_TOKEN, "/t/");
+		guard_world_allow(&world, 0, GUARD_USER, 0, requests[i].rules);
+		guard_world_turn(&world);
+		judge_outcome(&row, row.what);
+	}
+}
+
+/* What the tables do not say is denied. */
+static void test_table(void)
+{
+	static const uint8_t daddr[] = { 169, 254, 169, 254 };
+	const struct frame_spec spec = TO(4, daddr, .proto = 17, .dport = 80);
+
+	endpoints();
+	guard_world_guard(&world, 0)->forwarded = GUARD_FROM_ALL;
+	guard_world_allow(&world, 0, GUARD_USER, 0, 1);
+	guard_world_guard(&world, 0)->plain = 1;
+	world.next.n_guards = 0;
+	guard_world_turn(&world);
+	check(run(&spec, false) == TC_ACT_SHOT, "an endpoint of a guard that is not there");
+	check(guard_world_outcomes(&world, GUARD_PACKET) == 1u << GUARD_DID_TABLE, "is counted as that");
+}
+
+static int keep_event(void *context, void *data, size_t size)
+{
+	memcpy(context, data, size < sizeof(struct guard_event) ? size : sizeof(struct guard_event));
+	return 0;
+}
+
+/* The last of the requests that has no token is told with what it asked for. */
+static void test_event(void)
+{
+	struct guard_event e = { 0 };
+	struct ring_buffer *ring = ring_buffer__new(bpf_map__fd(world.bpf->maps.events), keep_event, &e, NULL);
+	const struct request asked = { "a request that is told", 1u << WITH_TOKEN, GUARD_DID_NO_TOKEN, "/any?key=1",
+				       false };
+	char text[1024];
+	struct row row = request_row(&asked, text, sizeof(text));
+
+	endpoints();
+	rule(WITH_TOKEN, GUARD_RULE_TOKEN, "");
+	guard_world_allow(&world, 0, GUARD_USER, 0, asked.rules);
+	guard_world_turn(&world);
+	usleep(1000000 / GUARD_EVENTS_PER_SECOND * 2);
+	judge_outcome(&row, row.what);
+	ring_buffer__consume(ring);
+	check(e.kind == EVENT_GUARD && e.layer == GUARD_PACKET && e.outcome == GUARD_DID_NO_TOKEN, "%s", asked.belief);
+	check(e.has == (GUARD_HAS_OWNER | GUARD_HAS_HTTP) && e.owner == 0 && e.netns, "by its owner");
+	check(!strcmp(e.method, "GET") && !strcmp(e.path, "/any"), "with its method and path, '%s' '%s'", e.method,
+	      e.path);
+	check(e.saddr[0] == 0xc0000201 && e.daddr[0] == 0xa9fea9fe && e.sport == 40000 && e.dport == 80 &&
+		      e.proto == IPPROTO_TCP && e.family == 4,
+	      "from where it came to where it goes");
+	check(e.rule == RULE_NONE && e.generation == world.control->generation, "and no rule");
+	ring_buffer__free(ring);
+}
+
 int main(void)
 {
 	int r = guard_world_open(&world);
@@ -217,7 +339,10 @@ int main(void)
 		return 1;
 	test_strangers();
 	test_allowed();
+	test_no_requests();
 	test_requests();
+	test_table();
+	test_event();
 	guard_world_close(&world);
 	printf("%u passed, %u failed\n", passed, failed);
 	return failed ? 1 : 0;

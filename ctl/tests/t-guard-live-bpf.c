@@ -296,6 +296,8 @@ struct who {
 	bool in_guest, in_userns;
 };
 
+#define CANNOT 249 /* what this kernel, or this place, does not have */
+
 static void become(const struct who *who)
 {
 	char below[512], map[64];
@@ -315,8 +317,10 @@ static void become(const struct who *who)
 		_exit(252);
 	if (!who->in_userns)
 		return;
-	if (setresuid(who->euid, who->euid, who->euid) || prctl(PR_SET_DUMPABLE, 1) || unshare(CLONE_NEWUSER))
+	if (setresuid(who->euid, who->euid, who->euid) || prctl(PR_SET_DUMPABLE, 1))
 		_exit(253);
+	if (unshare(CLONE_NEWUSER))
+		_exit(CANNOT);
 	snprintf(map, sizeof(map), "0 %u 1", who->euid);
 	if (write(open("/proc/self/uid_map", O_WRONLY | O_CLOEXEC), map, strlen(map)) < 0 || geteuid() != 0)
 		_exit(254);
@@ -338,15 +342,27 @@ static int answer_of(int fd)
 	return recv(fd, &byte, 1, 0) == 1 ? 0 : errno ?: ENODATA;
 }
 
-static int tcp(const struct to *to)
+static int stream(const struct to *to, int proto)
 {
 	const struct timeval most = { .tv_sec = 2 };
 	struct sockaddr_storage at;
 	socklen_t n = address(&at, to->address, to->port);
-	int fd = socket(at.ss_family, SOCK_STREAM, 0);
+	int fd = socket(at.ss_family, SOCK_STREAM, proto);
 
+	if (fd < 0)
+		return CANNOT;
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &most, sizeof(most));
 	return connect(fd, (void *)&at, n) ? errno : answer_of(fd);
+}
+
+static int tcp(const struct to *to)
+{
+	return stream(to, IPPROTO_TCP);
+}
+
+static int mptcp(const struct to *to)
+{
+	return stream(to, IPPROTO_MPTCP);
 }
 
 static int tcp_fast_open(const struct to *to)
@@ -456,6 +472,9 @@ static const struct row {
 	{ "the user's datagram over IPv6", { APP, APP, .gid = 9 }, udp, { IMDS6, PORT }, 0, ALLOWED, ALLOWED },
 	{ "the user's connected datagram", { APP, APP, .gid = 9 }, udp_connected, { MAPPED, PORT }, 0, ALLOWED, ALLOWED },
 	{ "the user's fast open", { APP, APP, .gid = 9 }, tcp_fast_open, PORTED, 0, ALLOWED, ALLOWED },
+	{ "the user's MPTCP", { APP, APP, .gid = 9 }, mptcp, PORTED, 0, ALLOWED, ALLOWED },
+	{ "the user's MPTCP over IPv6 that is IPv4", { APP, APP, .gid = 9 }, mptcp, { MAPPED, PORT }, 0, ALLOWED, ALLOWED },
+	{ "the group's MPTCP", { STRANGER, STRANGER, .gid = WHEEL }, mptcp, PORTED, 0, ALLOWED, ALLOWED },
 	{ "the user's UDP-Lite", { APP, APP, .gid = 9 }, udp_lite, PORTED, 0, 0, ALLOWED },
 	{ "the effective user", { STRANGER, APP, .gid = 9 }, tcp, PORTED, 0, ALLOWED, ALLOWED },
 	{ "the group", { STRANGER, STRANGER, .gid = WHEEL }, tcp, PORTED, 0, ALLOWED, ALLOWED },
@@ -473,6 +492,7 @@ static const struct row {
 	{ "a stranger's datagram over IPv6", { STRANGER, STRANGER, .gid = 9 }, udp, { MAPPED, PORT }, ECONNREFUSED, DENIED, 0 },
 	{ "a stranger's connected datagram", { STRANGER, STRANGER, .gid = 9 }, udp_connected, { IMDS6, PORT }, ECONNREFUSED, DENIED, 0 },
 	{ "a stranger's fast open", { STRANGER, STRANGER, .gid = 9 }, tcp_fast_open, PORTED, ECONNREFUSED, DENIED, 0 },
+	{ "a stranger's MPTCP", { STRANGER, STRANGER, .gid = 9 }, mptcp, { IMDS6, PORT }, ECONNREFUSED, DENIED, 0 },
 	{ "a stranger's UDP-Lite", { STRANGER, STRANGER, .gid = 9 }, udp_lite, PORTED, EAGAIN, 0, DENIED },
 	{ "root's raw socket", { 0, 0, .gid = 9 }, raw, PORTED, EAGAIN, 0, DENIED },
 	{ "the real user", { APP, STRANGER, .gid = 9 }, tcp, PORTED, ECONNREFUSED, DENIED, 0 },
@@ -516,6 +536,10 @@ static void expect(const struct row *row)
 	guard_world_outcomes(&world, GUARD_PACKET);
 	forget_events();
 	result = as(&row->who, row->what, &row->to);
+	if (result == CANNOT) {
+		printf("skipped: %s\n", row->belief);
+		return;
+	}
 	calls = guard_world_outcomes(&world, GUARD_CALL);
 	packets = guard_world_outcomes(&world, GUARD_PACKET);
 	check(result == row->result, "%s: gets %d (%s), and should get %d", row->belief, result, strerror(result),
@@ -530,8 +554,9 @@ static void expect(const struct row *row)
 	}
 	if (row->packets) {
 		const struct guard_event *e = event_of(GUARD_PACKET, __builtin_ctz(row->packets));
+		bool told_by_call = row->calls && __builtin_ctz(row->packets) == GUARD_DID_ALLOW;
 
-		check(e && e->has & GUARD_HAS_OWNER && !(e->has & GUARD_HAS_STAMP) == !row->calls,
+		check(told_by_call ? !e : e && e->has & GUARD_HAS_OWNER && !(e->has & GUARD_HAS_STAMP) == !row->calls,
 		      "%s: the packet's event", row->belief);
 	}
 }

@@ -326,7 +326,7 @@ static void check_near(const struct guard_tables *t, const struct said *said, un
 					unsigned int bits = e->length < 16 ? e->length : 16;
 
 					near |= e->family == family &&
-						!((e->addr[0] >> 16 ^ first) & (0xffff << (16 - bits) & 0xffff));
+						!((e->addr[0] >> 16 ^ first) & (0xffffu << (16 - bits) & 0xffff));
 				}
 			}
 			wrong += near != (t->near[family == 6][first / 64] >> (first % 64) & 1);

@@ -11,6 +11,7 @@ import subprocess
 import time
 
 import cases
+import guarded_calls
 import lab
 import live
 import quick
@@ -394,6 +395,7 @@ def everything(bed, every, scale, smoke, cpu, say):
         *[("limit %d" % sources, lambda sources=sources, rate=rate: limit_exactness(
             sources, rate, range(os.cpu_count()), 1 if smoke else 3)) for sources, rate in ((1, 100000), (100, 5000),
                                                                                             (10000, 200))],
+        ("guards", lambda: guarded_calls.costs(row, repeat * 3, 2000 if smoke else 50000, cpu)),
         ("changes under traffic", lambda: under_traffic(bed, 10000 // scale, 5 if smoke else 20, cpu)),
     ]
     found = []

@@ -10,13 +10,14 @@
  *   --raw                 keep CAP_NET_RAW
  *   --cgroup DIRECTORY    where the process is when it sends
  *   --userns              as root of a new user namespace
- *   --open-uid N  --open-cgroup DIRECTORY
+ *   --open-uid N  --open-cgroup DIRECTORY (where it sends)
  *                         who makes the socket; then the process becomes who sends
  *   --pass                another process makes the socket, and passes it on
  *   --delegated           ..and connects it
  *   --before              one exchange, "ready", and on a line of stdin another, which is the one that is told of
  *   --from ADDRESS  --device NAME  --mac MAC  --own-mac MAC
  *                         of packets whose headers we write
+ *   --via ADDRESS         where packets with a source route go first
  *   --timeout MS          how long to wait for an answer (300)
  *
  * {"way", "family", "step": where it ended: open, become, listen, connect, send, answer; "errno", "error": its name;
@@ -117,42 +118,35 @@ struct request {
 };
 
 enum {
-	UID,
-	GID,
-	GROUPS_,
-	RAW_,
-	CGROUP,
-	USERNS,
-	OPEN_UID,
-	OPEN_CGROUP,
-	PASS,
-	DELEGATED,
-	BEFORE,
-	FROM,
-	DEVICE,
-	MAC_,
-	OWN_MAC,
-	TIMEOUT
+	OPTION_UID,
+	OPTION_GID,
+	OPTION_GROUPS,
+	OPTION_RAW,
+	OPTION_CGROUP,
+	OPTION_USERNS,
+	OPTION_OPEN_UID,
+	OPTION_OPEN_CGROUP,
+	OPTION_PASS,
+	OPTION_DELEGATED,
+	OPTION_BEFORE,
+	OPTION_FROM,
+	OPTION_DEVICE,
+	OPTION_MAC,
+	OPTION_OWN_MAC,
+	OPTION_VIA,
+	OPTION_TIMEOUT,
 };
 
 static const struct option options[] = {
-	{ "uid", 1, NULL, UID },
-	{ "gid", 1, NULL, GID },
-	{ "groups", 1, NULL, GROUPS_ },
-	{ "raw", 0, NULL, RAW_ },
-	{ "cgroup", 1, NULL, CGROUP },
-	{ "userns", 0, NULL, USERNS },
-	{ "open-uid", 1, NULL, OPEN_UID },
-	{ "open-cgroup", 1, NULL, OPEN_CGROUP },
-	{ "pass", 0, NULL, PASS },
-	{ "delegated", 0, NULL, DELEGATED },
-	{ "before", 0, NULL, BEFORE },
-	{ "from", 1, NULL, FROM },
-	{ "device", 1, NULL, DEVICE },
-	{ "mac", 1, NULL, MAC_ },
-	{ "own-mac", 1, NULL, OWN_MAC },
-	{ "timeout", 1, NULL, TIMEOUT },
-	{ 0 },
+	{ "uid", 1, NULL, OPTION_UID },           { "gid", 1, NULL, OPTION_GID },
+	{ "groups", 1, NULL, OPTION_GROUPS },     { "raw", 0, NULL, OPTION_RAW },
+	{ "cgroup", 1, NULL, OPTION_CGROUP },     { "userns", 0, NULL, OPTION_USERNS },
+	{ "open-uid", 1, NULL, OPTION_OPEN_UID }, { "open-cgroup", 1, NULL, OPTION_OPEN_CGROUP },
+	{ "pass", 0, NULL, OPTION_PASS },         { "delegated", 0, NULL, OPTION_DELEGATED },
+	{ "before", 0, NULL, OPTION_BEFORE },     { "from", 1, NULL, OPTION_FROM },
+	{ "device", 1, NULL, OPTION_DEVICE },     { "mac", 1, NULL, OPTION_MAC },
+	{ "own-mac", 1, NULL, OPTION_OWN_MAC },   { "via", 1, NULL, OPTION_VIA },
+	{ "timeout", 1, NULL, OPTION_TIMEOUT },   { 0 },
 };
 
 static void take_option(struct request *r, int option)
@@ -161,7 +155,7 @@ static void take_option(struct request *r, int option)
 	size_t count;
 
 	switch (option) {
-	case UID:
+	case OPTION_UID:
 		count = numbers(optarg, n, 3);
 		if (!count)
 			bad("no user in", optarg);
@@ -169,52 +163,55 @@ static void take_option(struct request *r, int option)
 		r->who.euid = count > 1 ? n[1] : n[0];
 		r->who.fsuid = count > 2 ? n[2] : r->who.euid;
 		break;
-	case GID:
+	case OPTION_GID:
 		r->who.gid = number(optarg);
 		break;
-	case GROUPS_:
+	case OPTION_GROUPS:
 		r->who.n_groups = numbers(optarg, n, GROUPS);
 		memcpy(r->who.groups, n, sizeof(n));
 		break;
-	case RAW_:
+	case OPTION_RAW:
 		r->who.raw = r->opener.raw = true;
 		break;
-	case CGROUP:
+	case OPTION_CGROUP:
 		r->who.cgroup = optarg;
 		break;
-	case USERNS:
+	case OPTION_USERNS:
 		r->who.userns = true;
 		break;
-	case OPEN_UID:
+	case OPTION_OPEN_UID:
 		r->opener.uid = r->opener.euid = r->opener.fsuid = number(optarg);
 		r->opened_by_other = true;
 		break;
-	case OPEN_CGROUP:
+	case OPTION_OPEN_CGROUP:
 		r->opener.cgroup = optarg;
 		r->opened_by_other = true;
 		break;
-	case PASS:
+	case OPTION_PASS:
 		r->pass = r->opened_by_other = true;
 		break;
-	case DELEGATED:
+	case OPTION_DELEGATED:
 		r->delegated = r->pass = r->opened_by_other = true;
 		break;
-	case BEFORE:
+	case OPTION_BEFORE:
 		r->before = true;
 		break;
-	case FROM:
+	case OPTION_FROM:
 		r->from = optarg;
 		break;
-	case DEVICE:
+	case OPTION_DEVICE:
 		r->job.device = optarg;
 		break;
-	case MAC_:
+	case OPTION_MAC:
 		mac(optarg, r->job.mac);
 		break;
-	case OWN_MAC:
+	case OPTION_OWN_MAC:
 		mac(optarg, r->job.own_mac);
 		break;
-	case TIMEOUT:
+	case OPTION_VIA:
+		r->job.via = optarg;
+		break;
+	case OPTION_TIMEOUT:
 		r->job.timeout_ms = number(optarg);
 		break;
 	default:
@@ -239,6 +236,8 @@ static void parse(struct request *r, int argc, char **argv)
 	if (!r->job.way || !(r->job.way->families & r->job.family))
 		bad("no such way of this family:", argv[optind]);
 	r->job.to_len = address(r->job.family, argv[optind + 2], number(argv[optind + 3]), &r->job.to);
+	if (!r->opener.cgroup)
+		r->opener.cgroup = r->who.cgroup;
 	if (r->from)
 		address(r->job.family, r->from, 0, &r->job.from);
 }

@@ -14,7 +14,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define FRAME_MOST 2048
+#define FRAME_MOST  2048
+#define RING_FRAMES 2
 
 static bool is_syn(const struct job *job)
 {
@@ -213,19 +214,33 @@ int raw_say(struct job *job)
 	return sendto(job->fd, packet, n, 0, &to.sa, job->to_len) < 0 ? -errno : 0;
 }
 
+static struct tpacket2_hdr *make_ring(int fd)
+{
+	struct tpacket_req ring = { .tp_block_size = RING_FRAMES * FRAME_MOST,
+				    .tp_block_nr = 1,
+				    .tp_frame_size = FRAME_MOST,
+				    .tp_frame_nr = RING_FRAMES };
+	void *at;
+
+	if (setsockopt(fd, SOL_PACKET, PACKET_VERSION, &(int){ TPACKET_V2 }, sizeof(int)) ||
+	    setsockopt(fd, SOL_PACKET, PACKET_TX_RING, &ring, sizeof(ring)))
+		return NULL;
+	at = mmap(NULL, ring.tp_block_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	return at == MAP_FAILED ? NULL : at;
+}
+
+/* A process sends by one ring, and comes back to each of its frames in turn. */
 static int say_by_ring(const struct job *job, const struct sockaddr_ll *to, const uint8_t *frame, size_t n)
 {
-	struct tpacket_req ring = {
-		.tp_block_size = 4096, .tp_block_nr = 1, .tp_frame_size = FRAME_MOST, .tp_frame_nr = 4096 / FRAME_MOST
-	};
+	static struct tpacket2_hdr *ring;
+	static unsigned int next;
 	struct tpacket2_hdr *header;
 
-	if (setsockopt(job->fd, SOL_PACKET, PACKET_VERSION, &(int){ TPACKET_V2 }, sizeof(int)) ||
-	    setsockopt(job->fd, SOL_PACKET, PACKET_TX_RING, &ring, sizeof(ring)))
+	if (!ring)
+		ring = make_ring(job->fd);
+	if (!ring)
 		return -errno;
-	header = mmap(NULL, ring.tp_block_size, PROT_READ | PROT_WRITE, MAP_SHARED, job->fd, 0);
-	if (header == MAP_FAILED)
-		return -errno;
+	header = (void *)((uint8_t *)ring + next++ % RING_FRAMES * FRAME_MOST);
 	memcpy((uint8_t *)header + TPACKET2_HDRLEN - sizeof(*to), frame, n);
 	header->tp_len = n;
 	__atomic_store_n(&header->tp_status, TP_STATUS_SEND_REQUEST, __ATOMIC_RELEASE);

@@ -17,7 +17,7 @@
 
 #define WAY_CALL   (1u << 0) /* the kernel asks cgroup programs: an errno at once */
 #define WAY_RAW    (1u << 1) /* needs CAP_NET_RAW */
-#define WAY_BYPASS (1u << 2) /* never meets traffic control: the documented miss */
+#define WAY_BYPASS (1u << 2) /* a documented miss: no layer sees it, or sees where it goes */
 
 struct job;
 
@@ -49,6 +49,7 @@ struct job {
 	union address from; /* of packets whose headers we write */
 	const char *device; /* AF_PACKET: where to, and to whom there */
 	uint8_t mac[6], own_mac[6];
+	const char *via; /* an IPv6 address on the way */
 	int timeout_ms;
 	int fd, answers;
 	uint16_t sport; /* of packets whose headers we write */

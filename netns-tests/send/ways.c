@@ -2,8 +2,10 @@
 /* The ways to send, each as what is done to a socket. Those that write headers by hand are in raw.c. */
 #include "send.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/seg6.h>
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
 #include <netinet/tcp.h>
@@ -19,8 +21,9 @@
 #define UDP_SEGMENT 103
 #endif
 
-#define LARGE     4000 /* more than a packet */
-#define ELSEWHERE 53   /* a port of the endpoint that is not guarded */
+#define SOURCE_ROUTE 4    /* the type of a segment routing header */
+#define LARGE        4000 /* more than a packet */
+#define ELSEWHERE    53   /* a port of the endpoint that is not guarded */
 
 static int done(ssize_t r)
 {
@@ -111,6 +114,29 @@ static int reach_after_unspec(struct job *job)
 	return r ? r : reach(job);
 }
 
+/* By way of another address: what is in the packet's header, as long as it is not there. No right is needed for it. */
+static int set_route(struct job *job)
+{
+	struct {
+		struct ipv6_sr_hdr header;
+		struct in6_addr segment[2]; /* the last one first; the kernel fills in the destination */
+	} route = { .header = { .hdrlen = sizeof(route.segment) / 8,
+				.type = SOURCE_ROUTE,
+				.segments_left = 1,
+				.first_segment = 1 } };
+
+	if (!job->via || inet_pton(AF_INET6, job->via, &route.segment[1]) != 1)
+		return -EINVAL;
+	return done(setsockopt(job->fd, IPPROTO_IPV6, IPV6_RTHDR, &route, sizeof(route)));
+}
+
+static int reach_routed(struct job *job)
+{
+	int r = set_route(job);
+
+	return r ? r : reach(job);
+}
+
 static int reach_fastopen(struct job *job)
 {
 	job->said = true;
@@ -160,6 +186,13 @@ static int say_sendmmsg(struct job *job)
 	struct mmsghdr message[] = { { .msg_hdr = job_message(job, &data) }, { .msg_hdr = job_message(job, &data) } };
 
 	return done(sendmmsg(job->fd, message, 2, 0));
+}
+
+static int say_routed(struct job *job)
+{
+	int r = set_route(job);
+
+	return r ? r : say_sendto(job);
 }
 
 /* Leaves as fragments. */
@@ -213,9 +246,11 @@ ssize_t job_answer(struct job *job)
 
 /* ---- the table ---- */
 
-#define TCP  .type = SOCK_STREAM, .families = ALL_FAMILIES, .flags = WAY_CALL
-#define UDP  .type = SOCK_DGRAM, .families = ALL_FAMILIES, .flags = WAY_CALL
-#define LITE .type = SOCK_DGRAM, .protocol = IPPROTO_UDPLITE, .families = ALL_FAMILIES
+#define TCP .type = SOCK_STREAM, .families = ALL_FAMILIES, .flags = WAY_CALL
+#define UDP .type = SOCK_DGRAM, .families = ALL_FAMILIES, .flags = WAY_CALL
+#define ROUTED(type_, protocol_, flags_)                                                                               \
+	.type = (type_), .protocol = (protocol_), .families = FAMILY_6, .flags = (flags_)
+#define LITE .type = SOCK_DGRAM, .protocol = IPPROTO_UDPLITE
 #define PING                                                                                                           \
 	.type = SOCK_DGRAM, .protocol = IPPROTO_ICMP, .protocol6 = IPPROTO_ICMPV6, .families = IP_FAMILIES,            \
 	.say = say_echo
@@ -231,6 +266,7 @@ const struct way ways[] = {
 	{ "tcp-unspec", TCP, .reach = reach_after_unspec, .say = say_request },
 	{ "tcp-fastopen", TCP, .reach = reach_fastopen, .say = say_request },
 	{ "tcp-fastopen-connect", TCP, .reach = reach_fastopen_option, .say = say_request },
+	{ "tcp-routed", ROUTED(SOCK_STREAM, 0, WAY_CALL), .reach = reach_routed, .say = say_request },
 	{ "mptcp", TCP, .protocol = IPPROTO_MPTCP, .reach = reach, .say = say_request },
 	{ "uring-connect", TCP, .reach = uring_connect, .say = uring_send },
 	{ "uring-connect-sqpoll", TCP, .reach = uring_connect, .say = uring_send, .how = URING_SQPOLL },
@@ -242,13 +278,18 @@ const struct way ways[] = {
 	{ "udp-sendmmsg", UDP, .say = say_sendmmsg },
 	{ "udp-large", UDP, .say = say_large },
 	{ "udp-segments", UDP, .say = say_segments },
+	{ "udp-routed", ROUTED(SOCK_DGRAM, 0, WAY_CALL), .say = say_routed },
 	{ "uring-udp-connect", UDP, .reach = uring_connect, .say = uring_send },
 	{ "uring-sendmsg", UDP, .say = uring_sendmsg },
 	{ "uring-sendmsg-sqpoll", UDP, .say = uring_sendmsg, .how = URING_SQPOLL },
-	{ "udplite-connect", LITE, .reach = reach, .say = say_datagram },
-	{ "udplite-sendto", LITE, .say = say_sendto },
+	{ "udplite-connect", LITE, .families = IP_FAMILIES, .reach = reach, .say = say_datagram },
+	/* Each send() of an IPv6 socket that is connected to an IPv4 address is one with an address. */
+	{ "udplite-mapped", LITE, .families = FAMILY_MAPPED, .flags = WAY_CALL, .reach = reach, .say = say_datagram },
+	{ "udplite-sendto", LITE, .families = ALL_FAMILIES, .flags = WAY_CALL, .say = say_sendto },
+	{ "udplite-routed", ROUTED(SOCK_DGRAM, IPPROTO_UDPLITE, WAY_BYPASS), .reach = reach_routed,
+	  .say = say_datagram },
 	{ "ping", PING },
-	{ "ping-connect", PING, .reach = reach },
+	{ "ping-connect", PING, .flags = WAY_CALL, .reach = reach },
 	{ "raw-udp", RAW },
 	{ "raw-syn", RAW, .how = RAW_SYN },
 	{ "hdrincl-udp", RAW, .how = RAW_HDRINCL },
