@@ -10,15 +10,15 @@
 #include "../command.h"
 #include "../kernel/privilege.h"
 #include "../out/out.h"
-#include "env.h"
+#include "baseline.h"
 #include "cmd.h"
+#include "env.h"
 #include "rules.h"
 
-#define NS_PER_S      1000000000ull
-#define POLL_MS       200
-#define LOSSES_NS     (5 * NS_PER_S) /* between counts of what was lost */
-#define DRAIN_NS      NS_PER_S       /* for what is in the ring when we are told to stop */
-#define WAIT_RULES_MS 500
+#define NS_PER_S  1000000000ull
+#define POLL_MS   200
+#define LOSSES_NS (5 * NS_PER_S) /* between counts of what was lost */
+#define DRAIN_NS  NS_PER_S       /* for what is in the ring when we are told to stop */
 
 struct watch {
 	struct run *run;
@@ -26,6 +26,7 @@ struct watch {
 	struct weir_root *root; /* whose rules the numbers in events mean; opened again when others run */
 	struct watch_losses *losses;
 	struct watch_output *output;
+	struct baseline *baseline; /* or NULL */
 	struct word_value filter[WATCH_WORDS_MOST];
 	struct watch_scene scene;
 	struct record record;
@@ -124,6 +125,8 @@ static int tell_losses(struct watch *watch)
 	int rc;
 
 	watch->told_ns = now_ns;
+	if (!watch->reader)
+		return 0;
 	if (!watch->root || !root_is_current(watch->root))
 		open_rules(watch);
 	if (!watch->root)
@@ -140,30 +143,33 @@ static int tell_losses(struct watch *watch)
 	return rc;
 }
 
+static int tell_baseline(struct watch *watch, bool at_end)
+{
+	return baseline_tell(watch->baseline, at_end, &watch->scene, say, watch, &watch->run->diag);
+}
+
 static int read_events(struct watch *watch, int timeout_ms)
 {
+	struct timespec pause = { .tv_nsec = timeout_ms * 1000000L };
+
 	/* The calendar may be set, and goes on while the machine sleeps. */
 	watch->scene.offset_ns = (int64_t)(clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC));
-	return events_read(watch->reader, timeout_ms, on_record, watch, &watch->run->diag);
+	if (watch->reader)
+		return events_read(watch->reader, timeout_ms, on_record, watch, &watch->run->diag);
+	nanosleep(&pause, NULL);
+	return 0;
 }
 
 /* ---- from the first to the last ---- */
 
-/* The rules were taken down: others will be loaded some time, and nothing of theirs is to be missed. */
+/* The rules were taken down, or are not there yet: others will be loaded some time, and nothing of theirs is to be missed. */
 static int follow(struct watch *watch)
 {
-	struct timespec pause = { .tv_nsec = WAIT_RULES_MS * 1000000L };
-
 	events_close(watch->reader);
 	watch->reader = NULL;
-	for (;;) {
-		open_rules(watch);
-		if (watch->root)
-			break;
-		nanosleep(&pause, NULL);
-		if (stop)
-			return 0;
-	}
+	open_rules(watch);
+	if (!watch->root)
+		return 0;
 	watch_losses_free(watch->losses);
 	watch->losses = watch_losses_new(true);
 	if (!watch->losses)
@@ -173,10 +179,10 @@ static int follow(struct watch *watch)
 
 static int finish(struct watch *watch)
 {
-	int rc;
+	int rc = tell_baseline(watch, true);
 
-	if (!watch->reader)
-		return 0;
+	if (rc || !watch->reader)
+		return rc;
 	watch->end_ns = clock_ns(CLOCK_MONOTONIC) + DRAIN_NS;
 	rc = read_events(watch, 0);
 	/* Twice: see watch_lost.c. */
@@ -191,13 +197,15 @@ static int watch_all(struct watch *watch)
 
 	while (!rc && !stop) {
 		rc = read_events(watch, POLL_MS);
+		if (!rc)
+			rc = tell_baseline(watch, false);
 		if (!rc && moved) {
 			moved = 0;
 			rc = watch_output_reopen(watch->output, &watch->run->diag);
 		}
 		if (!rc && clock_ns(CLOCK_MONOTONIC) - watch->told_ns >= LOSSES_NS)
 			rc = tell_losses(watch);
-		if (!rc && events_ended(watch->reader))
+		if (!rc && (!watch->reader || events_ended(watch->reader)))
 			rc = follow(watch);
 	}
 	return rc ? rc : finish(watch);
@@ -229,22 +237,40 @@ static int join_group(struct run *run)
 	return privilege_join(gid, name, &run->diag);
 }
 
-static int start(struct watch *watch, const struct watch_output_options *options)
+static int open_now(struct watch *watch)
 {
 	struct run *run = watch->run;
 	const struct running *running;
-	int rc, code = running_open(run, &watch->root, &running);
+	int rc, code;
+
+	if (watch->baseline) {
+		/* There is something to watch without rules, too. */
+		open_rules(watch);
+		if (!watch->root)
+			return EXIT_DONE;
+		root_close(watch->root);
+		watch->root = NULL;
+	}
+	code = running_open(run, &watch->root, &running);
+	if (code != EXIT_DONE)
+		return code;
+	rc = root_unlock(watch->root);
+	if (rc)
+		diag_errno(&run->diag, -rc, "cannot let go of the lock");
+	else
+		rc = events_open(&watch->reader, watch->root, &run->diag);
+	return rc ? EXIT_FAILED : EXIT_DONE;
+}
+
+static int start(struct watch *watch, const struct watch_output_options *options)
+{
+	struct run *run = watch->run;
+	int rc, code = open_now(watch);
 
 	if (code != EXIT_DONE)
 		return code;
 	on_signals(options->file);
-	rc = root_unlock(watch->root);
-	if (rc)
-		diag_errno(&run->diag, -rc, "cannot let go of the lock");
-	if (!rc)
-		rc = events_open(&watch->reader, watch->root, &run->diag);
-	if (!rc)
-		rc = join_group(run);
+	rc = join_group(run);
 	if (!rc)
 		rc = watch_output_open(&watch->output, options, &run->diag);
 	watch->losses = watch_losses_new(false);
@@ -273,9 +299,12 @@ int cmd_watch(struct run *run)
 	if (code == EXIT_DONE)
 		code = words_read(run, &watch_words, run->operands, run->n_operands, watch->filter);
 	if (code == EXIT_DONE)
+		code = baseline_open(&watch->baseline, run);
+	if (code == EXIT_DONE)
 		code = start(watch, &options);
 	if (code == EXIT_DONE && watch_all(watch))
 		code = EXIT_FAILED;
+	baseline_close(watch->baseline);
 	watch_output_close(watch->output);
 	watch_losses_free(watch->losses);
 	events_close(watch->reader);
