@@ -5,8 +5,8 @@
               169.254.169.254
               fd00:ec2::254
 
-weir runs in host; of the calls it judges those of our cgroup guarded.slice. Boxes are at the end. The endpoint answers HTTP at PORT, MPTCP at
-MPTCP_PORT, UDP and UDP-Lite at PORT, and ping.
+weir runs in host; of the calls it judges those of our cgroup guarded.slice. The endpoint answers HTTP, UDP and UDP-Lite
+at PORT, HTTP over MPTCP at MPTCP_PORT, and ping. Boxes are at the end.
 """
 import json
 import os

@@ -119,7 +119,7 @@ def t_device_made_anew():
 def t_sets_and_tests_stay():
     """What was done to sets, and tests that only their first contents pass."""
     world, wire_space, guard_space = pair_world()
-    rules = """set blocked { type addr; 10.0.0.9 }
+    rules = """set blocked { type addr; file "list" }
 set mine { type iface; g0 }
 filter edge { hook ingress tc; device g0; default accept
     saddr @blocked counter hit drop
@@ -130,6 +130,7 @@ test "blocked from the start" {
     expect drop by edge:4
 }
 """
+    world.file("list", "10.0.0.9\n")
     guard_space.weir("apply", world.file("sets.rules", rules), expect=0)
     guard_space.weir("set", "del", "blocked", "10.0.0.9", expect=0)
     guard_space.weir("set", "add", "blocked", "10.0.0.2", expect=0)

@@ -48,10 +48,11 @@ def expect(world, what, send, answered, layer=None, outcome=None):
 
 def senders(world, box, names=FORWARDED):
     """Users of a box, inside and outside of the cgroup whose calls are judged: (text, way, its cgroup is judged, send)."""
-    for cgroup, judged, where in ((world.guarded, True, ""), (world.outside, False, ", from a cgroup elsewhere")):
+    for cgroup, judged, where, users in ((world.guarded, True, "", (ROOT, ALLOWED)),
+                                         (world.outside, False, ", from a cgroup elsewhere", (ROOT,))):
         for way in here(set(names) - box.cannot):
             for family in FAMILIES:
-                for user in (ROOT, ALLOWED):
+                for user in users:
                     text = "%s in the box%s, %s over %s" % (WHO[user], where, way["way"], family)
                     yield text, way, judged, lambda patience, w=way, f=family, u=user, c=cgroup: box.send(
                         w, f, "--uid", str(u), "--cgroup", c, "--timeout", patience).end()
@@ -83,8 +84,7 @@ def container(kind):
         return
     for text, _, _, send in senders(world, box):
         expect(world, "%s, no guard: %s" % (kind, text), send, True)
-    for statement, answered in (("", False), ("forwarded deny", False), ("forwarded allow", True),
-                                ("forwarded allow from v8", False),
+    for statement, answered in (("", False), ("forwarded allow", True), ("forwarded allow from v8", False),
                                 # A macvlan's packets come in by no device of the host: none can be named.
                                 ("forwarded allow from v8, %s" % (box.came_by or "h0"), bool(box.came_by))):
         box_behind(kind, world, box, statement, answered)

@@ -248,6 +248,23 @@ def t_devices_that_come():
     equal("of those that left nothing stays", [p for p in world.pins() if re.match("links/gd.*-(%d|%d)$" % tuple(gone), p)], [])
 
 
+def t_devices_that_a_filter_has_too():
+    """Both at egress of one device; who came first goes first, or last."""
+    world = GuardedWorld()
+    egress = "filter out {\n\thook egress\n\tdevice h0\n\tdefault accept\n\tudp dport 7 drop\n}\n"
+    clean = world.host.run("tc", "qdisc", "show", "dev", "h0")
+    for first, second in ((egress, allow(ALLOWED)), (allow(ALLOWED), egress)):
+        world.apply(first)
+        world.apply(egress + allow(ALLOWED))
+        equal("the guard judges", everywhere(world, ALLOWED, DENIED), [ALLOWED])
+        world.apply(second)
+        equal("what is left does its work", everywhere(world, ALLOWED, DENIED), [ALLOWED] if "guard" in second else [ALLOWED, DENIED])
+        world.apply(egress + allow(DENIED))
+        equal("both again", everywhere(world, ALLOWED, DENIED), [DENIED])
+        world.host.weir("down", expect=0)
+        equal("and nothing stays on the device", world.host.run("tc", "qdisc", "show", "dev", "h0"), clean)
+
+
 def t_whose_calls():
     world = GuardedWorld()
     ran = world.host.weir("apply", "--cgroup", "/tmp", "-", stdin=allow(ALLOWED))
@@ -303,6 +320,14 @@ def t_killed_at_work():
                 check("kill %d of a down: the next one takes the rest" % n, False, world.pins())
                 return
             killed += doomed(world.host, world.root, first[n % 2], rng.uniform(0, fresh), lambda: None)
+            world.host.weir(*first[n % 2], expect=0)
+        elif n % 5 == 2:  # from rules without a guard, whose programs know none
+            world.host.weir("down", expect=0)
+            world.host.weir("apply", "-", stdin=FILTER, expect=0)
+            killed += doomed(world.host, world.root, first[n % 2], rng.uniform(0, fresh), lambda: None)
+            if everywhere(world, ALLOWED, DENIED, 0) not in ([ALLOWED], [DENIED], [ALLOWED, DENIED, 0]):
+                check("kill %d: the guard, or none" % n, False)
+                return
             world.host.weir(*first[n % 2], expect=0)
         else:
             killed += doomed(world.host, world.root, first[n % 2], takes * 1.2 * rng.random(), asked)
