@@ -118,7 +118,7 @@ def t_allowed_and_denied():
                       "answered: %s after %.3f s" % (answered, seconds))
     counters = GuardCounters(world)
     equal("calls: allowed and denied are counted", (counters.packets("call", "allow"), counters.packets("call", "deny")), (2, 4))
-    equal("and packets that no call stopped", counters.denials()["packet"], 4)
+    equal("and packets that no call stopped", counters.denials("packet"), 4)
     for address, port in ((CLOUD, PORT), (ENDPOINT, PORT + 7), ("[%s]" % ENDPOINT6, PORT + 7)):
         said = subprocess.run(as_user(world, DENIED, ["curl", "-sS", "-g", "http://%s:%d/" % (address, port)]),
                               capture_output=True, text=True).stderr
