@@ -453,6 +453,7 @@ struct driver {
 	struct world *w;
 	int cpu;
 	uint64_t until_ns;
+	uint64_t last_ns; /* when it began to offer for the last time */
 	uint64_t offered;
 	bool failed;
 };
@@ -466,7 +467,8 @@ static void *drive(void *argument)
 	CPU_SET(driver->cpu, &set);
 	if (sched_setaffinity(0, sizeof(set), &set))
 		driver->failed = true;
-	while (!driver->failed && clock_ns() < driver->until_ns) {
+	for (uint64_t now = clock_ns(); !driver->failed && now < driver->until_ns; now = clock_ns()) {
+		driver->last_ns = now;
 		driver->failed = !run(driver->w->bpf->progs.hammer, NULL);
 		driver->offered += driver->w->bpf->bss->n_requests;
 	}
@@ -487,18 +489,26 @@ static const struct clock_row {
 	{ "1 key", 1, 1024, 100000, 10000, false },
 	{ "1 key, few packets", 1, 1024, 1000, 100, false },
 	{ "100 keys", 100, 1024, 5000, 500, false },
-	{ "10000 keys", 10000, 32768, 200, 20, false },
+	{ "10000 keys", 10000, 32768, 100, 10, false },
 	{ "64 keys fight for 8 buckets", 64, 2, 20000, 1, true },
 };
 
-static void try_clock(const struct clock_row *row)
+struct clock_run {
+	double least; /* what a key has by its rate until nobody offers any more, and until the end: its burst comes on top */
+	double each;
+	double share;
+	uint64_t low, high;
+};
+
+static struct clock_run run_clock(const struct clock_row *row)
 {
 	struct driver driver[2];
 	pthread_t thread[2];
 	struct world w;
+	struct clock_run run = { .low = UINT64_MAX };
 	size_t owners = row->crowded ? row->lines * BUCKETS_PER_LINE : row->keys;
-	uint64_t start, end, sum = 0, low = UINT64_MAX, high = 0;
-	double seconds, each, share;
+	uint64_t start, end, sum = 0;
+	double seconds;
 
 	world_open(&w, row->lines, row->keys, false);
 	w.head->limit[0] = limit_of(row->rate, SECOND, row->burst, 0);
@@ -514,23 +524,41 @@ static void try_clock(const struct clock_row *row)
 	end = clock_ns();
 	check(!driver[0].failed && !driver[1].failed, "%s: cannot run on two CPUs", row->what);
 	seconds = (double)(end - start) / SECOND;
-	each = seconds * row->rate;
+	run.each = seconds * row->rate;
+	run.least = (double)((driver[0].last_ns > driver[1].last_ns ? driver[0].last_ns : driver[1].last_ns) - start) /
+		    SECOND * row->rate;
 	for (size_t i = 0; i < row->keys; i++) {
 		sum += w.accepted[i];
-		low = w.accepted[i] < low ? w.accepted[i] : low;
-		high = w.accepted[i] > high ? w.accepted[i] : high;
+		run.low = w.accepted[i] < run.low ? w.accepted[i] : run.low;
+		run.high = w.accepted[i] > run.high ? w.accepted[i] : run.high;
 	}
-	share = ((double)sum / owners - row->burst) / each;
+	run.share = ((double)sum / owners - row->burst) / run.each;
 	printf("%s, %.1f million packets a second from two CPUs: %.4f of the rate passes, per key %.4f to %.4f\n",
-	       row->what, (driver[0].offered + driver[1].offered) / seconds / 1e6, share,
-	       ((double)low - row->burst) / each, ((double)high - row->burst) / each);
-	check(share <= 1.02, "%s: more than the rate passes", row->what);
-	/* A crowded bucket saves nothing up for when others have the CPU. */
-	check(row->crowded || share >= 0.98, "%s: less than the rate passes", row->what);
+	       row->what, (driver[0].offered + driver[1].offered) / seconds / 1e6, run.share,
+	       ((double)run.low - row->burst) / run.each, ((double)run.high - row->burst) / run.each);
+	check(run.share <= 1.02, "%s: more than the rate passes", row->what);
+	check(run.high <= 1.02 * run.each + row->burst + 1, "%s: a key has more than its rate", row->what);
 	check(row->crowded || !without_bucket(&w), "%s: packets without a bucket", row->what);
-	check(high <= 1.02 * each + row->burst + 1, "%s: a key has more than its rate", row->what);
-	check(row->crowded || low >= 0.98 * each + row->burst - 1, "%s: a key has less than its rate", row->what);
 	world_close(&w);
+	return run;
+}
+
+#define CLOCK_TRIES 5
+
+/* Too much is wrong each time; too little only if it is always so: a key saves its burst up, and others may have the CPUs for longer. */
+static void try_clock(const struct clock_row *row)
+{
+	bool share = row->crowded, low = row->crowded; /* a crowded bucket saves nothing up */
+	int tries = 0;
+
+	do {
+		struct clock_run run = run_clock(row);
+
+		share |= run.share * run.each >= 0.98 * run.least;
+		low |= run.low >= 0.98 * run.least + row->burst - 1;
+	} while (!(share && low) && ++tries < CLOCK_TRIES);
+	check(share, "%s: less than the rate passes", row->what);
+	check(low, "%s: a key has less than its rate", row->what);
 }
 
 /* ---- what it costs ---- */
