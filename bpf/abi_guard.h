@@ -9,6 +9,7 @@
 
 #include <linux/types.h>
 
+#include "abi_hash.h"
 #include "guard_outcomes.h"
 
 #define GUARDS_MAX            32

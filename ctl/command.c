@@ -34,7 +34,8 @@ const struct option_info option_info[OPTION_MAX] = {
 	[OPTION_INTERVAL] = { "interval", "SECONDS", "how long to wait for a change at most (30)" },
 	[OPTION_FOR] = { "for", "DURATION", "how long to look on: 1h, 30m" },
 	[OPTION_OUT] = { "out", "FILE", "where the proposed rules go" },
-	[OPTION_WIDEN] = { "widen", "N", "so many addresses within the next larger prefix become that prefix (8); 0: never" },
+	[OPTION_WIDEN] = { "widen", "N",
+			   "so many addresses within the next larger prefix become that prefix (8); 0: never" },
 	[OPTION_BASELINE] = { "baseline", "FILE", "tell, too, who talks to what these rules do not name" },
 };
 

@@ -5,8 +5,8 @@
               169.254.169.254
               fd00:ec2::254
 
-weir runs in host; of the calls it judges those of our cgroup guarded.slice. Boxes are at the end. The endpoint answers HTTP at PORT, MPTCP at
-MPTCP_PORT, UDP and UDP-Lite at PORT, and ping.
+weir runs in host; of the calls it judges those of our cgroup guarded.slice. The endpoint answers HTTP, UDP and UDP-Lite
+at PORT, HTTP over MPTCP at MPTCP_PORT, and ping. Boxes are at the end.
 """
 import json
 import os
@@ -176,6 +176,15 @@ class Box:
         return Sending(self.space, self.link, way, family, options)
 
 
+def as_user(uid):
+    return ["setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups"]
+
+
+def can_be_rootless():
+    """May an ordinary user make a user namespace? Some systems forbid it, and what runs in a chroot never may."""
+    return not subprocess.run([*as_user(ALLOWED), "unshare", "--user", "true"], capture_output=True).returncode
+
+
 class RootlessSpace(Space):
     """A namespace as an ordinary user makes one: he is root in it, and nobody outside."""
 
@@ -184,8 +193,7 @@ class RootlessSpace(Space):
         super().__init__(world, role)
 
     def make(self):
-        child = subprocess.Popen(["setpriv", "--reuid", str(self.uid), "--regid", str(self.uid), "--clear-groups",
-                                  "unshare", "--user", "--net", "sleep", "1000"])
+        child = subprocess.Popen([*as_user(self.uid), "unshare", "--user", "--net", "sleep", "1000"])
         self.world.children.append(child)
         own, its = (os.readlink("/proc/self/ns/net"), "/proc/%d/ns/net" % child.pid)
         if not wait(lambda: os.readlink(its) != own):

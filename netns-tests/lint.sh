@@ -31,7 +31,7 @@ arrow ctl/out 'compile/|kernel/|cmd/' 'the writers know only problems'
 for folder in ctl/cmd ctl/out ctl/fuzz; do
 	[ ! -d $folder ] || arrow $folder "$kernel_libs" 'only ctl/kernel sees libbpf, libxdp, libnl and libcap-ng'
 done
-arrow ctl/tests "$kernel_libs" 'only ctl/kernel sees libbpf, and tests of a BPF header by itself' 't-*-bpf.c'
+arrow ctl/tests "$kernel_libs" 'only ctl/kernel sees libbpf, and tests of BPF code by itself' '*[-_]bpf.[ch]'
 for file in ctl/*.[ch]; do
 	[ ! -e "$file" ] || arrow "$file" "$kernel_libs" 'only ctl/kernel sees libbpf, libxdp, libnl and libcap-ng'
 done

@@ -119,7 +119,7 @@ def t_device_made_anew():
 def t_sets_and_tests_stay():
     """What was done to sets, and tests that only their first contents pass."""
     world, wire_space, guard_space = pair_world()
-    rules = """set blocked { type addr; 10.0.0.9 }
+    rules = """set blocked { type addr; file "list" }
 set mine { type iface; g0 }
 filter edge { hook ingress tc; device g0; default accept
     saddr @blocked counter hit drop
@@ -130,6 +130,7 @@ test "blocked from the start" {
     expect drop by edge:4
 }
 """
+    world.file("list", "10.0.0.9\n")
     guard_space.weir("apply", world.file("sets.rules", rules), expect=0)
     guard_space.weir("set", "del", "blocked", "10.0.0.9", expect=0)
     guard_space.weir("set", "add", "blocked", "10.0.0.2", expect=0)
@@ -171,8 +172,12 @@ def t_holds_nothing_up():
             return False
 
     check("while it waits the lock is free", wait(is_free) and all(is_free() for _ in range(200)))
-    held = [os.readlink("/proc/%d/fd/%s" % (agent.child.pid, fd)) for fd in os.listdir("/proc/%d/fd" % agent.child.pid)]
-    equal("nor has it anything of BPF open", [h for h in held if "bpf" in h], [])
+
+    def held():
+        folder = "/proc/%d/fd" % agent.child.pid
+        return [each for each in map(os.path.realpath, (os.path.join(folder, number) for number in os.listdir(folder))) if "bpf" in each]
+
+    check("nor has it anything of BPF open", wait(lambda: not held()), held())
     os.close(fd)
     guard_space.weir("down", expect=0)
     guard_space.weir("apply", world.file("edge.rules", RULES), expect=0)

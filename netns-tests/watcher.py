@@ -37,8 +37,10 @@ class Watcher:
         self.child.send_signal(number)
 
     def lines(self):
+        """Whole ones: it may be writing just now."""
         with open(self.path + ".out") as out:
-            return out.read().splitlines()
+            text = out.read()
+        return text[: text.rfind("\n") + 1].splitlines()
 
     def records(self):
         return [json.loads(line) for line in self.lines()]

@@ -156,9 +156,9 @@ static bool wait_for_reason(struct agent *agent)
 
 static int agent_run(struct agent *agent)
 {
+	say(agent, "agent.start", 0, "devices and names of the running rules are looked after");
 	look(agent);
 	notify("READY=1\n");
-	say(agent, "agent.start", 0, "devices and names of the running rules are looked after");
 	while (wait_for_reason(agent) && !out_failed(agent->run->out)) {
 		link_events_drain(agent->links);
 		look(agent);

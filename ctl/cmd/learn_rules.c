@@ -373,7 +373,8 @@ static int drafts_make(struct drafts *drafts, struct talks *talks, unsigned int 
 {
 	int r = 0;
 
-	qsort(talks->talk, talks->n, sizeof(*talks->talk), compare_talks);
+	if (talks->n)
+		qsort(talks->talk, talks->n, sizeof(*talks->talk), compare_talks);
 	for (size_t at = 0; at < talks->n && !r;)
 		r = drafts_of_program(drafts, talks, at, least, &at);
 	r = r ?: merge_where(drafts, 0, alike_but_programs);

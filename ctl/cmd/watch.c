@@ -18,7 +18,6 @@
 #define NS_PER_S  1000000000ull
 #define POLL_MS   200
 #define LOSSES_NS (5 * NS_PER_S) /* between counts of what was lost */
-#define DRAIN_NS  NS_PER_S       /* for what is in the ring when we are told to stop */
 
 struct watch {
 	struct run *run;
@@ -31,7 +30,7 @@ struct watch {
 	struct watch_scene scene;
 	struct record record;
 	uint64_t told_ns; /* when losses were counted last */
-	uint64_t end_ns;  /* 0: nobody has told us to stop */
+	uint64_t end_ns;  /* when we were told to stop; 0: not yet */
 };
 
 static volatile sig_atomic_t stop, moved;
@@ -102,11 +101,10 @@ static int on_record(void *context, const void *data, size_t size)
 	struct watch *watch = context;
 	const struct event *event = data;
 	const struct guard_event *guard = data;
+	uint64_t time_ns = event->kind == EVENT_LOG ? event->time_ns : guard->time_ns;
+	int rc;
 
 	(void)size;
-	/* New ones may come as fast as we read. */
-	if (watch->end_ns && clock_ns(CLOCK_MONOTONIC) > watch->end_ns)
-		return -ECANCELED;
 	if (event->kind == EVENT_LOG) {
 		watch->scene.running = rules_of(watch, event->generation);
 		event_record(&watch->record, &watch->scene, event);
@@ -114,7 +112,9 @@ static int on_record(void *context, const void *data, size_t size)
 		watch->scene.running = rules_of(watch, guard->generation);
 		guard_record(&watch->record, &watch->scene, guard);
 	}
-	return say(watch, &watch->record);
+	rc = say(watch, &watch->record);
+	/* What comes later is the next reader's: it may come as fast as we read. This one is out of the ring, and so was told. */
+	return !rc && watch->end_ns && time_ns > watch->end_ns ? -ECANCELED : rc;
 }
 
 static int tell_losses(struct watch *watch)
@@ -183,7 +183,7 @@ static int finish(struct watch *watch)
 
 	if (rc || !watch->reader)
 		return rc;
-	watch->end_ns = clock_ns(CLOCK_MONOTONIC) + DRAIN_NS;
+	watch->end_ns = clock_ns(CLOCK_MONOTONIC);
 	rc = read_events(watch, 0);
 	/* Twice: see watch_lost.c. */
 	for (unsigned int i = 0; i < 2 && (!rc || rc == -ECANCELED); i++)

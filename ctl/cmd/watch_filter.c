@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-static const char *const events[] = { "guard.allow", "guard.deny", "filter.log", "baseline.departure", "events.lost", NULL };
+static const char *const events[] = { "guard.allow",        "guard.deny",  "filter.log",
+				      "baseline.departure", "events.lost", NULL };
 static const char *const verdicts[] = { "allow", "deny", NULL };
 static const char *const layers[] = { "call", "packet", NULL };
 

@@ -100,10 +100,17 @@ int directory_open(const char *path, bool create, struct diag *diag)
 		return diag_errno(diag, errno, "cannot open '/'");
 	while (at[strspn(at, "/")]) {
 		int length = at - path, next;
+		size_t n;
 
 		at += strspn(at, "/");
-		snprintf(name, sizeof(name), "%.*s", (int)strcspn(at, "/"), at);
-		at += strcspn(at, "/");
+		n = strcspn(at, "/");
+		if (n >= sizeof(name)) {
+			close(fd);
+			return refused(ENAMETOOLONG, "open", path, diag);
+		}
+		memcpy(name, at, n);
+		name[n] = 0;
+		at += n;
 		next = descend(fd, name, path, length, !at[strspn(at, "/")], create, diag);
 		close(fd);
 		if (next < 0)

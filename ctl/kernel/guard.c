@@ -35,7 +35,8 @@ static const struct call {
 
 uint64_t netns_cookie(void)
 {
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	/* Of any family: where services are confined, this one is left. */
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	uint64_t cookie = 0;
 	socklen_t length = sizeof(cookie);
 
@@ -59,6 +60,9 @@ int guards_place(struct cgroup *ret, const struct weir_root *root, const struct 
 	memset(ret, 0, sizeof(*ret));
 	if (!policy->n_guards)
 		return 0;
+	/* Without it everybody here would count as from elsewhere. */
+	if (!netns_cookie())
+		return diag_errno(diag, ENOTSUP, "cannot tell this network namespace from others");
 	if (named)
 		return cgroup_at(ret, named, diag);
 	if (!now || !now->id) {
@@ -355,6 +359,8 @@ int root_refresh(struct weir_root *root, bool *ret_changed, struct diag *diag)
 		return r;
 	if (root->contents->names_unknown)
 		return diag_errno(diag, EAGAIN, "cannot look up the users and groups that guards name");
+	if (!netns_cookie())
+		return diag_errno(diag, ENOTSUP, "cannot tell this network namespace from others");
 	r = turn_tables(root, &turned, diag);
 	if (r == 0)
 		r = drop_dead(root, ret_changed, diag);

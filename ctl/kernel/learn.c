@@ -91,7 +91,7 @@ static uint64_t netns_cookie(void)
 {
 	uint64_t cookie = 0;
 	socklen_t length = sizeof(cookie);
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return 0;

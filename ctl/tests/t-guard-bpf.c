@@ -11,7 +11,7 @@
 #include <bpf/bpf.h>
 #include <linux/pkt_cls.h>
 
-#include "guard_world.h"
+#include "guard_world_bpf.h"
 #include "weir.skel.h"
 
 #include "check.h"

@@ -33,7 +33,7 @@
 #include <bpf/bpf.h>
 #include <grp.h>
 
-#include "guard_world.h"
+#include "guard_world_bpf.h"
 #include "weir.skel.h"
 
 #include "check.h"
@@ -189,6 +189,7 @@ static pid_t spawn(void (*run)(void))
 		abort();
 	pid = fork();
 	if (pid == 0) {
+		signal(SIGABRT, SIG_DFL);
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (unshare(CLONE_NEWNET) || write(ready[1], "x", 1) != 1)
 			_exit(1);
@@ -425,6 +426,8 @@ static int as(const struct who *who, int (*what)(const struct to *), const struc
 	pid_t pid = fork();
 
 	if (pid == 0) {
+		signal(SIGABRT, SIG_DFL);
+		signal(SIGTERM, SIG_DFL);
 		become(who);
 		errno = 0;
 		_exit(what(to));
@@ -770,10 +773,19 @@ static void clean(void)
 		rmdir(cgroup_path(made[--n_made]));
 }
 
+static void on_end(int number)
+{
+	clean();
+	_exit(128 + number);
+}
+
 int main(void)
 {
 	int r = guard_world_open(&world);
 
+	signal(SIGABRT, on_end);
+	signal(SIGTERM, on_end);
+	signal(SIGINT, on_end);
 	if (!check(r == 0, "the programs load: %s", strerror(-r)))
 		return 1;
 	if (check(find_mount() && cgroups_make() && namespaces_make(), "cgroups and namespaces are made: %s",

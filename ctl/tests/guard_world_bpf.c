@@ -9,7 +9,7 @@
 
 #include <bpf/bpf.h>
 
-#include "guard_world.h"
+#include "guard_world_bpf.h"
 #include "weir.skel.h"
 
 #define COUNTERS (COUNTERS_RESERVED + GUARDS_MAX * GUARD_LAYER_MAX * GUARD_OUTCOME_MAX)
