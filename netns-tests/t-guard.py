@@ -367,7 +367,7 @@ def t_applies_under_traffic():
         world.host.weir("apply", "-", stdin=others[n % len(others)] + "# %d\n" % n, expect=0)
         if n % 10 == 9:  # larger programs: they replace those that run
             counts[1] += 1
-            world.host.weir("apply", "-", stdin="flows {\n\tsize %d\n}\n" % (70000 << n // 10) + FILTER.replace(
+            world.host.weir("apply", "-", stdin="flows {\n\tsize %d\n}\n" % (70000 << min(n // 10, 4)) + FILTER.replace(
                 "default", "ct state established accept\n\tdefault") + allow(ALLOWED), expect=0)
         time.sleep(rng.uniform(0, 0.02))
     counted = {(c["layer"], c["outcome"]): c["packets"] for c in GuardCounters(world).counters() if c["packets"]}
